@@ -1,0 +1,40 @@
+# Everything a developer runs. The first use makes a virtual environment in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= demo
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test slow lint format bench clean
+
+demo: $(READY)  ## set up, and run the main job
+	$(BIN)/roverd demo $(OUT)
+
+test: $(READY)  ## set up, and run the tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+slow: $(READY)  ## the tests that take longer
+	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## every figure the README quotes
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) bench/out demo
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --editable '.[dev,plot]'
+	touch $@
