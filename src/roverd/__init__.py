@@ -1,0 +1,31 @@
+"""Recordings of many sensors at once: record, read, train.
+
+Names load when they are first used, so that `import roverd` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roverd import channels, sensors, timestamps, types
+    from roverd.trace import Dataset, Trace, split
+
+__all__ = ["channels", "sensors", "timestamps", "types", "Trace", "Dataset", "split"]
+__version__ = "0.1.0"
+
+_HOMES = {"Trace": "roverd.trace", "Dataset": "roverd.trace", "split": "roverd.trace"}
+_MODULES = ("channels", "sensors", "timestamps", "types")
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"roverd.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'roverd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,117 @@
+"""Work on all cores: one thread pool for the process, and callers that help.
+
+The codecs release the GIL, so threads are enough. Work may nest (a trace reads
+its sensors side by side, each of which reads its channels side by side) and
+still never deadlocks: the thread that asks for work does it itself, pool
+threads only help, and nobody waits for work that no thread has begun.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+
+
+def thread_count() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+_THREADS = thread_count()
+
+
+def _shared_pool() -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None:
+        with _lock:
+            if _pool is None:
+                _pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="roverd")
+    return _pool
+
+
+def _forget_pool() -> None:
+    # A forked child has the pool's object but none of its threads.
+    global _lock, _pool
+    _lock = threading.Lock()
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def _ask_for_help(work: Callable[[], None], helpers: int) -> list[Future[None]]:
+    asked: list[Future[None]] = []
+    try:
+        pool = _shared_pool()
+        asked.extend(pool.submit(work) for _ in range(helpers))
+    except RuntimeError:
+        # The interpreter is shutting down and takes no more work; the caller does it alone.
+        pass
+    return asked
+
+
+def for_each(
+    function: Callable[[_Item], object], items: Sequence[_Item], limit: int | None = None
+) -> None:
+    """Call `function` on every item, on this thread and the pool's.
+
+    Args:
+        function: called once for each item; calls run side by side in any order.
+        items: what to call it on.
+        limit: at most so many calls at once; as many as there are cores if `None`.
+
+    Raises:
+        BaseException: what `function` raised, for the first item in order that failed; items not
+            begun by then are left out, and none is still running when it is raised.
+    """
+    count = len(items)
+    helpers = min(count, _THREADS if limit is None else limit) - 1
+    if helpers <= 0:
+        for item in items:
+            function(item)
+        return
+
+    turn = itertools.count()
+    failures: list[tuple[int, BaseException]] = []
+
+    def work() -> None:
+        while not failures:
+            position = next(turn)
+            if position >= count:
+                return
+            try:
+                function(items[position])
+            except BaseException as error:  # noqa: BLE001 - carried to the caller below
+                failures.append((position, error))
+
+    asked = _ask_for_help(work, helpers)
+    work()
+    for helper in asked:
+        if not helper.cancel():
+            helper.result()
+    if failures:
+        raise min(failures, key=lambda failure: failure[0])[1]
+
+
+def map_all(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], limit: int | None = None
+) -> list[_Result]:
+    """`[function(item) for item in items]`, side by side; see `for_each`."""
+    results: dict[int, _Result] = {}
+
+    def store(position: int) -> None:
+        results[position] = function(items[position])
+
+    for_each(store, range(len(items)), limit)
+    return [results[position] for position in range(len(items))]

@@ -1,0 +1,130 @@
+"""What channels and sensors ask of a storage. Nothing here knows frames."""
+
+from collections.abc import Hashable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+BytesLike = bytes | bytearray | memoryview
+
+
+class File(Protocol):
+    """A file as it was when it was opened, to read ranges of.
+
+    Reads of one `File` come from one and the same file, even when another takes its name
+    meanwhile. It may be shared by threads.
+
+    Attributes:
+        path: where it is.
+        size: bytes it had when it was opened.
+        version: equal for two `File`s only if neither size nor content can have changed.
+    """
+
+    @property
+    def path(self) -> str: ...  # noqa: D102
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    @property
+    def version(self) -> Hashable: ...  # noqa: D102
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes at `offset`: `size` of them, fewer only at the end of the file."""
+        ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset` on; returns how many bytes there were for it."""
+        ...
+
+
+class Appender(Protocol):
+    """A file open for writing.
+
+    Every write reaches the operating system before it returns: another process sees it, and the
+    death of this one does not undo it.
+    """
+
+    @property
+    def position(self) -> int:
+        """Where the next `append` goes: the end of the file."""
+        ...
+
+    def append(self, data: BytesLike) -> None:
+        """Add `data` at the end, whole or not at all (when the disk is full, say)."""
+        ...
+
+    def write_at(self, offset: int, data: BytesLike) -> None:
+        """Write `data` at `offset`, growing the file where need be."""
+        ...
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        ...
+
+    def close(self) -> None:
+        """Close the file; closing it again does nothing."""
+        ...
+
+
+class Storage(Protocol):
+    """A place that holds files under paths."""
+
+    def open(self, path: str, keep: bool = True) -> File:
+        """Open a file for reading.
+
+        Args:
+            path: where it is.
+            keep: whether it is likely to be read again soon.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        ...
+
+    def size(self, path: str) -> int | None:
+        """Bytes in a file, `None` if there is none."""
+        ...
+
+    def folder_version(self, path: str) -> Hashable | None:
+        """Changes whenever an entry of the folder comes or goes; `None` if there is no folder."""
+        ...
+
+    def names(self, path: str) -> list[str]:
+        """Names of a folder's entries, sorted; none if there is no such folder."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """All bytes of a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        ...
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it, unless it is there."""
+        ...
+
+    def write(self, path: str, data: BytesLike) -> None:
+        """Put `data` under `path`, replacing what was there at once: a reader sees old or new."""
+        ...
+
+    def append_to(self, path: str) -> Appender:
+        """Open a file for writing at its end; an empty one is made if there is none."""
+        ...
+
+    def replacing(self, path: str) -> AbstractContextManager[Appender]:
+        """An empty file that takes the place of `path` when the context is left without error."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there."""
+        ...
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder and all that is in it, if it is there."""
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file another name, replacing what has it."""
+        ...

@@ -1,0 +1,246 @@
+"""Files on a local (or mounted) file system."""
+
+import errno
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Generator, Hashable
+from contextlib import contextmanager
+
+from roverd.storage.abstract import BytesLike
+
+# Linux reads at most 0x7ffff000 bytes in one call, macOS 2 GiB - 1.
+_READ_LIMIT = 1 << 30
+
+# Open files are kept for the next read: opening costs more than reading a small frame does. On
+# Windows an open file cannot be replaced, so none is kept.
+_KEPT_HANDLES = 0 if os.name == "nt" else 256
+
+
+# File systems stamp changes with a clock that stands still for some milliseconds.
+_CLOCK_TICK = 100_000_000  # nanoseconds
+
+
+class _Handle:
+    """An open file descriptor; closed when nobody reads from it any more."""
+
+    __slots__ = ("descriptor", "identity")
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        stat = os.fstat(self.descriptor)
+        self.identity = (stat.st_dev, stat.st_ino)
+
+    def __del__(self) -> None:
+        if hasattr(self, "identity"):
+            os.close(self.descriptor)
+
+
+_handles: dict[str, _Handle] = {}
+
+
+def _keep(path: str, handle: _Handle) -> None:
+    # A reader of an evicted handle still holds it, so the order of eviction matters little. Other
+    # threads change the dictionary too; a copy of its keys is taken in one step.
+    while len(_handles) >= _KEPT_HANDLES and (oldest := list(_handles)[:1]):
+        _handles.pop(oldest[0], None)
+    if _KEPT_HANDLES:
+        _handles[path] = handle
+
+
+class LocalFile:
+    """A local file, to read ranges of; see `File`."""
+
+    __slots__ = ("_handle", "path", "size", "version")
+
+    def __init__(self, path: str, keep: bool) -> None:
+        handle = _handles.get(path)
+        if handle is None:
+            handle = _Handle(path)
+            stat = os.fstat(handle.descriptor)
+            if keep:
+                _keep(path, handle)
+        else:
+            stat = os.stat(path)
+            if handle.identity != (stat.st_dev, stat.st_ino):  # another file has taken the name
+                handle = _Handle(path)
+                stat = os.fstat(handle.descriptor)
+                _keep(path, handle)
+        self.path = path
+        self.size = stat.st_size
+        self.version: Hashable = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        self._handle = handle
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes at `offset`: `size` of them, fewer only at the end of the file."""
+        # An index may lie about a size; memory is asked for only as far as the file goes.
+        size = max(0, min(size, self.size - offset))
+        data = _pread(self._handle.descriptor, min(size, _READ_LIMIT), offset)
+        if len(data) == size:
+            return data
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.read_into(offset, memoryview(buffer))])
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset` on; returns how many bytes there were for it."""
+        descriptor = self._handle.descriptor
+        total = buffer.nbytes
+        done = _pread_into(descriptor, buffer[:_READ_LIMIT], offset)
+        while done < total:
+            piece = _pread_into(descriptor, buffer[done : done + _READ_LIMIT], offset + done)
+            if piece == 0:
+                break
+            done += piece
+        return done
+
+
+if hasattr(os, "preadv"):
+    _pread = os.pread
+
+    def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+        return os.preadv(descriptor, [buffer], offset)
+
+else:
+    # Without preadv (Windows), the position belongs to the open file, which threads share.
+    _position_lock = threading.Lock()
+
+    def _pread(fd: int, length: int, offset: int, /) -> bytes:
+        with _position_lock:
+            os.lseek(fd, offset, os.SEEK_SET)
+            return os.read(fd, length)
+
+    def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+        data = _pread(descriptor, buffer.nbytes, offset)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class LocalAppender:
+    """A local file open for writing; see `Appender`."""
+
+    def __init__(self, path: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        # Unbuffered, so that no library buffer holds frames that a crash would take.
+        self._file = os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
+        self.path = path
+        self._end = self._file.seek(0, os.SEEK_END)
+
+    @property
+    def position(self) -> int:
+        """Where the next `append` goes: the end of the file."""
+        return self._end
+
+    def append(self, data: BytesLike) -> None:
+        """Add `data` at the end, whole or not at all (when the disk is full, say)."""
+        try:
+            self.write_at(self._end, data)
+        except OSError:
+            self._file.truncate(self._end)
+            raise
+
+    def write_at(self, offset: int, data: BytesLike) -> None:
+        """Write `data` at `offset`, growing the file where need be."""
+        view = memoryview(data).cast("B")
+        self._file.seek(offset)
+        done = 0
+        while done < len(view):
+            written = self._file.write(view[done : done + _READ_LIMIT])
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), self.path)
+            done += written
+        self._end = max(self._end, offset + done)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        self._file.truncate(size)
+        self._end = size
+
+    def close(self) -> None:
+        """Close the file; closing it again does nothing."""
+        self._file.close()
+
+
+class LocalStorage:
+    """Local files; see `Storage`."""
+
+    def open(self, path: str, keep: bool = True) -> LocalFile:
+        """Open a file for reading."""
+        return LocalFile(path, keep)
+
+    def size(self, path: str) -> int | None:
+        """Bytes in a file, `None` if there is none."""
+        try:
+            return os.stat(path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def folder_version(self, path: str) -> Hashable | None:
+        """Changes whenever an entry of the folder comes or goes; `None` if there is no folder."""
+        try:
+            stat = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        now = time.time_ns()
+        if abs(now - stat.st_mtime_ns) < _CLOCK_TICK:
+            # More may change before the file system's clock moves on: equal to no other version.
+            return (stat.st_ino, stat.st_mtime_ns, time.monotonic_ns())
+        return (stat.st_ino, stat.st_mtime_ns)
+
+    def names(self, path: str) -> list[str]:
+        """Names of a folder's entries, sorted; none if there is no such folder."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def read(self, path: str) -> bytes:
+        """All bytes of a file."""
+        with open(path, "rb") as file:
+            return file.read()
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it, unless it is there."""
+        os.makedirs(path, exist_ok=True)
+
+    def write(self, path: str, data: BytesLike) -> None:
+        """Put `data` under `path`, replacing what was there at once: a reader sees old or new."""
+        with self.replacing(path) as file:
+            file.append(data)
+
+    def append_to(self, path: str) -> LocalAppender:
+        """Open a file for writing at its end; an empty one is made if there is none."""
+        return LocalAppender(path)
+
+    @contextmanager
+    def replacing(self, path: str) -> Generator[LocalAppender]:
+        """An empty file that takes the place of `path` when the context is left without error."""
+        # What a link points to is replaced, as when one opens the link for writing.
+        target = os.path.realpath(path)
+        folder, name = os.path.split(target)
+        temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+        file = LocalAppender(temporary)
+        try:
+            yield file
+            file.close()
+            os.replace(temporary, target)
+        except BaseException:
+            file.close()
+            self.remove(temporary)
+            raise
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder and all that is in it, if it is there."""
+        shutil.rmtree(path, ignore_errors=True)
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file another name, replacing what has it."""
+        os.replace(source, target)
