@@ -1,0 +1,243 @@
+"""Channels that keep each frame in a file of its own."""
+
+import re
+import secrets
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from roverd.channels.abstract.channel import Channel, Path
+from roverd.channels.consume import Consumer
+from roverd.channels.utils import Streamable
+from roverd.errors import CorruptFileError, MissingFileError
+from roverd.parallel import for_each
+from roverd.storage import storage_for
+
+_NUMBERED = re.compile(r"(\d{6,})(\.[^.]+)?")
+
+
+class BlobChannel(Channel):
+    """A folder with one file per frame, numbered from `000000`.
+
+    A subclass writes `_read_blob` and `_write_blob`; everything else follows. Where it also names
+    its `extension`, only files with that extension count as frames, otherwise all with numbers
+    for names do. Other files in the folder are ignored.
+
+    Args:
+        path: the folder.
+        dtype: type of the values.
+        shape: shape of one frame.
+        workers: how many frames may be read or written at a time.
+        length: how many frames there are, where the caller knows; otherwise they are counted.
+    """
+
+    extension: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: Any,
+        shape: Sequence[int],
+        workers: int = 8,
+        length: int | None = None,
+    ) -> None:
+        super().__init__(path, dtype, shape)
+        if workers < 1:
+            raise ValueError(f"{self.path}: workers must be at least 1, got {workers}")
+        if length is not None and length < 0:
+            raise ValueError(f"{self.path}: length must not be negative, got {length}")
+        self.workers = workers
+        self.length = length
+
+    @abstractmethod
+    def _read_blob(self, index: int) -> NDArray[Any]:
+        """Read one frame, an array of the channel's shape and type."""
+
+    @abstractmethod
+    def _write_blob(self, index: int, data: NDArray[Any]) -> None:
+        """Write one frame, under a name that begins with `_filename(index)`."""
+
+    def _filename(self, index: int) -> str:
+        """Path of a frame's file, without its extension."""
+        return f"{self.path}/{index:06d}"
+
+    def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
+        """Read one frame into `out`."""
+        frame = self._read_blob(index)
+        if frame.shape != out.shape or not self._holds(frame.dtype):
+            raise CorruptFileError(
+                f"{self._filename(index)}: expected a frame of {self._frame_text()}, "
+                f"found type {frame.dtype.str} and shape {list(frame.shape)}"
+            )
+        out[...] = frame
+
+    def _blobs(self) -> dict[int, list[str]]:
+        """Names of the files of each frame."""
+        blobs: dict[int, list[str]] = {}
+        for name in self._storage.names(self.path):
+            match = _NUMBERED.fullmatch(name)
+            if match is None or self.extension not in (None, match[2]):
+                continue
+            index = int(match[1])
+            if f"{index:06d}" == match[1]:
+                blobs.setdefault(index, []).append(name)
+        return blobs
+
+    @property
+    def filesize(self) -> int:
+        """Bytes of all frames' files on disk now."""
+        names = (name for blob in self._blobs().values() for name in blob)
+        return sum(self._storage.size(f"{self.path}/{name}") or 0 for name in names)
+
+    def exists(self) -> bool:
+        """Whether there is a folder."""
+        return self._storage.folder_version(self.path) is not None
+
+    def _layout(self) -> "_BlobLayout":
+        if self.length is not None:
+            return _BlobLayout(self, self.length, None)
+        # Counting means listing the folder: do so only when its entries have changed.
+        version = self._storage.folder_version(self.path)
+        if version is None:
+            raise FileNotFoundError(2, "no such folder", self.path)
+        if self._cache is None or self._cache[0] != version:
+            self._cache = (version, *self._count())
+        _, count, beyond = self._cache
+        return _BlobLayout(self, count, beyond)
+
+    def _count(self) -> tuple[int, int | None]:
+        """Frames before the first gap, and the first number after it, if there is a gap."""
+        blobs = self._blobs()
+        count = 0
+        while count in blobs:
+            count += 1
+        return count, min((index for index in blobs if index > count), default=None)
+
+    def gap(self) -> tuple[int, int] | None:
+        """Where the numbering is interrupted.
+
+        Returns:
+            The first missing number and the next one that is there, or `None` if none is missing.
+        """
+        count, beyond = self._count()
+        return None if beyond is None else (count, beyond)
+
+    def _check_no_gap(self) -> int:
+        count, beyond = self._count()
+        if beyond is not None:
+            raise CorruptFileError(
+                f"{self.path}: cannot add frames: number {count} is missing but {beyond} is there; "
+                f"move the files from {beyond:06d} on elsewhere, or bring back those in between"
+            )
+        return count
+
+    def _replace(self, frames: NDArray[Any], **options: Any) -> None:
+        # All new files are there before the first old one goes.
+        staging = _Staging(self)
+        try:
+            staging.write(0, frames)
+            self._remove_all()
+            staging.publish()
+        finally:
+            staging.close()
+
+    def _remove_all(self) -> None:
+        # From the last to the first, so that what is left at any time is without a gap.
+        for _, names in sorted(self._blobs().items(), reverse=True):
+            for name in names:
+                self._storage.remove(f"{self.path}/{name}")
+
+    def _writer(self, append: bool, **options: Any) -> "_BlobWriter":
+        self._storage.make_folder(self.path)
+        if not append:
+            self._remove_all()
+        return _BlobWriter(self, self._check_no_gap())
+
+    def consume(  # pyright: ignore[reportIncompatibleMethodOverride] - it accepts more
+        self, stream: Streamable[Any], thread: bool = False, append: bool = False
+    ) -> Consumer | None:
+        """Write single frames as they come; see `Channel.consume`."""
+        return self._consume(stream, thread, append, batch=self.workers)
+
+    def _checked_item(self, item: Any) -> NDArray[Any]:
+        return self._checked_frame(item)[None]
+
+
+class _BlobLayout:
+    """Frames in files of their own; see `Layout`."""
+
+    def __init__(self, channel: BlobChannel, count: int, beyond: int | None) -> None:
+        self._channel = channel
+        self._count = count
+        self.note = "" if beyond is None else f"number {count} is missing, though {beyond} is there"
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, frames: range, out: NDArray[Any]) -> None:
+        """Read frames, several at a time; see `Layout.read`."""
+        read_into = self._channel._read_blob_into  # pyright: ignore[reportPrivateUsage]
+
+        def read_one(slot: int) -> None:
+            try:
+                read_into(frames[slot], out[slot, ...])
+            except FileNotFoundError as error:
+                raise MissingFileError(
+                    f"{error.filename or self._channel.path}: no such file; expected frame "
+                    f"{frames[slot]} of {self._count} here"
+                ) from None
+
+        for_each(read_one, range(len(frames)), self._channel.workers)
+
+
+class _Staging:
+    """A folder in which files are made before they get their names, in order.
+
+    A recorder that dies leaves no half file and no gap, whatever `_write_blob` does.
+    """
+
+    def __init__(self, channel: BlobChannel) -> None:
+        self._storage = storage_for(channel.path)
+        self._target = channel.path
+        self._folder = f"{channel.path}/.{secrets.token_hex(4)}.tmp"
+        self._channel = channel.open_like(self._folder)
+        self._storage.make_folder(self._folder)
+
+    def write(self, start: int, frames: NDArray[Any]) -> None:
+        """Write frames under the numbers from `start` on, several at a time."""
+        write_blob = self._channel._write_blob  # pyright: ignore[reportPrivateUsage]
+        for_each(
+            lambda slot: write_blob(start + slot, frames[slot]),
+            range(len(frames)),
+            self._channel.workers,
+        )
+
+    def publish(self) -> None:
+        """Move what was written to where it belongs."""
+        names = self._storage.names(self._folder)
+        for name in sorted(names, key=lambda name: (len(name.split(".")[0]), name)):
+            self._storage.move(f"{self._folder}/{name}", f"{self._target}/{name}")
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._storage.remove_folder(self._folder)
+
+
+class _BlobWriter:
+    """Writes frames under the next numbers; see `Writer`."""
+
+    def __init__(self, channel: BlobChannel, start: int) -> None:
+        self._staging = _Staging(channel)
+        self._next = start
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames; see `Writer.add`."""
+        self._staging.write(self._next, frames)
+        self._staging.publish()
+        self._next += len(frames)
+
+    def close(self) -> None:
+        """Nothing is left to complete."""
+        self._staging.close()

@@ -1,0 +1,433 @@
+"""The channel: a homogeneous time series of frames."""
+
+import copy
+import math
+import operator
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.consume import Consumer, consume
+from roverd.channels.layouts import Layout
+from roverd.channels.utils import Data, Prefetch, Streamable
+from roverd.channels.writers import Writer
+from roverd.errors import (
+    InvalidDataError,
+    MetadataError,
+    MissingFileError,
+    OutOfRangeError,
+)
+from roverd.storage import Storage, storage_for
+
+Transform = Callable[[NDArray[Any]], Any]
+Path = str | os.PathLike[str]
+
+# How much `stream` reads at once: enough that the cost of a read is lost in it.
+_STREAM_BYTES = 1 << 20
+
+# Kinds of numbers, each of which holds those before it.
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+class Channel(ABC):
+    """A channel of a sensor: N frames of one shape and type, read and written by frame number.
+
+    A channel object holds no open files and no data; it always speaks of what is on disk now,
+    pickles, and may be shared by threads and inherited by forked processes.
+
+    Args:
+        path: where its data is.
+        dtype: type of the values: a bool, integer, float or complex number. Data is
+            little-endian whatever byte order is named.
+        shape: shape of one frame; `()` for one value a frame.
+
+    Attributes:
+        path: where its data is.
+        type: type of the values.
+        shape: shape of one frame, as it is stored.
+        size: bytes of one frame.
+
+    Raises:
+        MetadataError: the type or the shape is none that a frame can have.
+    """
+
+    _compressed: ClassVar[bool] = True
+    """Whether frames take long to encode or decode: several are then worked on at a time."""
+
+    def __init__(self, path: Path, dtype: Any, shape: Sequence[int]) -> None:
+        self.path = os.fspath(path)
+        self.type: np.dtype[Any] = _frame_type(dtype, self.path)
+        self.shape = _frame_shape(shape, self.path)
+        self.size = self.type.itemsize * math.prod(self.shape)
+        self._cache: Any = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r}, {self.type.str[1:]!r}, {self.shape})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was found out about the file is found out again where the pickle is opened.
+        return {**self.__dict__, "_cache": None}
+
+    def open_like(self, path: Path) -> Self:
+        """A channel of the same class, with the same constructor arguments, for other data.
+
+        Args:
+            path: where the other data is, or is to be.
+
+        Returns:
+            The channel.
+        """
+        other = copy.copy(self)
+        other.path = os.fspath(path)
+        return other
+
+    # What is there
+
+    @property
+    def files(self) -> set[str]:
+        """Names that the channel takes in its folder."""
+        return {os.path.basename(self.path)}
+
+    @property
+    @abstractmethod
+    def filesize(self) -> int:
+        """Bytes on disk now, of all files of the channel; 0 where there are none."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether the channel's data is there at all (it may hold no frames)."""
+
+    @abstractmethod
+    def _layout(self) -> Layout:
+        """The frames that are on disk now. Raises FileNotFoundError where there is no data."""
+
+    def __len__(self) -> int:
+        """Number of whole frames on disk now; 0 where there is no data."""
+        try:
+            return len(self._layout())
+        except FileNotFoundError:
+            return 0
+
+    def _existing_layout(self) -> Layout:
+        try:
+            return self._layout()
+        except FileNotFoundError as error:
+            raise MissingFileError(
+                f"{error.filename or self.path}: no such file; {type(self).__name__} expected "
+                f"frames of {self._frame_text()} here"
+            ) from None
+
+    @property
+    def _storage(self) -> Storage:
+        return storage_for(self.path)
+
+    @property
+    def _read_shape(self) -> tuple[int, ...]:
+        """Shape of a frame as `read` returns it."""
+        return self.shape
+
+    def _frame_text(self) -> str:
+        return f"type {self.type.str[1:]} and shape {list(self.shape)}"
+
+    # Reading
+
+    def buffer_to_array(
+        self, data: bytes | bytearray | memoryview, batch: bool = True, final: bool = True
+    ) -> NDArray[Any]:
+        """Uncompressed bytes as an array.
+
+        Args:
+            data: the bytes of whole frames.
+            batch: whether to return `(n, *shape)`; otherwise there must be exactly one frame.
+            final: whether the array is for the user, who may write to it. Bytes that cannot be
+                written to are then copied, and only then.
+
+        Returns:
+            The array, `(n, *shape)` or `shape`; it shares memory with `data` unless copied.
+
+        Raises:
+            InvalidDataError: these are not whole frames, or not one where `batch` is false.
+        """
+        view = memoryview(data).cast("B")
+        if len(view) % self.size or (not batch and len(view) != self.size):
+            wanted = "a whole number of frames" if batch else "one frame"
+            raise InvalidDataError(
+                f"{self.path}: expected {wanted} of {self.size} bytes, got {len(view)} bytes"
+            )
+        array = np.frombuffer(view, self.type).reshape(-1, *self.shape)
+        if final and view.readonly:
+            array = array.copy()
+        return array if batch else array[0]
+
+    def read(self, start: SupportsIndex = 0, samples: SupportsIndex = -1) -> NDArray[Any]:
+        """Read consecutive frames.
+
+        Args:
+            start: the first frame.
+            samples: how many; -1 for all from `start` to the end.
+
+        Returns:
+            Array `(samples, *shape)`, writable and the caller's own.
+
+        Raises:
+            OutOfRangeError: `start` is negative, or frames are asked for that are not there.
+            ValueError: `samples` is below -1.
+            MissingFileError: there is no data.
+            CorruptFileError: a frame's bytes are damaged.
+        """
+        first, count = operator.index(start), operator.index(samples)
+        if count < -1:
+            raise ValueError(f"{self.path}: samples must be a count, or -1 for all, got {count}")
+        layout = self._existing_layout()
+        there = len(layout)
+        stop = max(first, there) if count == -1 else first + count
+        if first < 0 or (stop > there and count != 0):
+            asked = f"{first} to the end" if count == -1 else f"{first} to {stop - 1}"
+            raise OutOfRangeError(f"{self.path}: frames {asked} were asked for, {_there(layout)}")
+        return self._read(layout, range(first, stop))
+
+    def _read(self, layout: Layout, frames: range) -> NDArray[Any]:
+        out = np.empty((len(frames), *self._read_shape), self.type)
+        layout.read(frames, out)
+        return out
+
+    def __getitem__(self, index: SupportsIndex | slice) -> NDArray[Any]:
+        """Read frames by number, as from an array.
+
+        Args:
+            index: a frame (negative: from the end), or a slice of frames.
+
+        Returns:
+            Array `(n, *shape)`: the leading axis is kept for a single frame, too.
+
+        Raises:
+            OutOfRangeError: there is no such frame.
+            MissingFileError: there is no data.
+            CorruptFileError: a frame's bytes are damaged.
+        """
+        layout = self._existing_layout()
+        there = len(layout)
+        if isinstance(index, slice):
+            return self._read(layout, range(there)[index])
+        frame = operator.index(index)
+        if not -there <= frame < there:
+            raise OutOfRangeError(f"{self.path}: frame {frame} was asked for, {_there(layout)}")
+        frame %= there
+        return self._read(layout, range(frame, frame + 1))
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Every frame in order, as `channel[i]` returns it."""
+        for frame in self.stream():
+            yield frame[None]
+
+    @overload
+    def stream(self, transform: None = None, batch: int = 0) -> Iterator[NDArray[Any]]: ...
+
+    @overload
+    def stream(self, transform: Transform, batch: int = 0) -> Iterator[Any]: ...
+
+    def stream(self, transform: Transform | None = None, batch: int = 0) -> Iterator[Any]:
+        """Read all frames in order.
+
+        Args:
+            transform: applied to each array before it is yielded; it may return anything.
+            batch: how many frames to yield at a time; 0 for single ones.
+
+        Returns:
+            An iterator over frames without a leading axis, or over arrays `(batch, *shape)`, the
+            last one shorter where they don't divide. It ends with the last frame that was there
+            when it began.
+        """
+        if batch < 0:
+            raise ValueError(f"{self.path}: batch must be 0 or a number of frames, got {batch}")
+        return self._stream(self._existing_layout(), transform, batch)
+
+    def _stream(self, layout: Layout, transform: Transform | None, batch: int) -> Iterator[Any]:
+        there = len(layout)
+        at_once = batch or self._frames_at_once()
+        for first in range(0, there, at_once):
+            frames = self._read(layout, range(first, min(first + at_once, there)))
+            for piece in (frames,) if batch else frames:
+                # A frame of no dimensions is an array all the same, not a NumPy scalar.
+                array = np.asarray(piece)
+                yield array if transform is None else transform(array)
+
+    def _frames_at_once(self) -> int:
+        return max(4 if self._compressed else 1, min(4096, _STREAM_BYTES // self.size))
+
+    def stream_prefetch(
+        self, transform: Transform | None = None, size: int = 64, batch: int = 0
+    ) -> Iterator[Any]:
+        """Read all frames in order, ahead of the consumer in a thread.
+
+        Args:
+            transform: applied to each array, in the thread.
+            size: how many results may wait.
+            batch: as for `stream`.
+
+        Returns:
+            What `stream` returns. An exception is raised in the consumer; leaving the loop early
+            ends the thread.
+        """
+        return iter(Prefetch(self.stream(transform, batch), size))  # pyright: ignore
+
+    # Writing
+
+    @abstractmethod
+    def _replace(self, frames: NDArray[Any], **options: Any) -> None:
+        """Make `frames` all that there is; on failure, what was there stays."""
+
+    @abstractmethod
+    def _writer(self, append: bool, **options: Any) -> Writer:
+        """Open the channel for frames to come, each visible to readers once it is written.
+
+        A torn tail is dropped where `append`; otherwise all old frames are.
+        """
+
+    def write(self, data: Data, append: bool = False) -> None:
+        """Write frames.
+
+        Args:
+            data: array `(n, *shape)` of the channel's type; any memory layout and byte order.
+            append: whether to keep the frames that are there, and add these after them.
+                Otherwise these take their place, all at once.
+
+        Raises:
+            InvalidDataError: data of another shape or type. What was there is untouched.
+        """
+        self._write(self._checked(data), append)
+
+    def _write(self, frames: NDArray[Any], append: bool, **options: Any) -> None:
+        if not append:
+            self._replace(frames, **options)
+            return
+        writer = self._writer(append=True, **options)
+        try:
+            writer.add(frames)
+        finally:
+            writer.close()
+
+    def consume(
+        self,
+        stream: Streamable[Any],
+        thread: bool = False,
+        *,
+        append: bool = False,
+    ) -> Consumer | None:
+        """Write everything that an iterable or a queue gives, as it comes.
+
+        Every frame is checked, and on disk soon after it came. When one is refused or the
+        producer fails, what came before it is kept.
+
+        Args:
+            stream: frames, as an iterable, or as a queue that ends with `None` and may carry an
+                `ExceptionSentinel`.
+            thread: whether to return at once and write in a thread of its own. The thread does
+                not keep the interpreter from exiting; what waits in a queue then is still written.
+            append: whether to keep the frames that are there, and add these after them.
+
+        Returns:
+            With `thread`, a handle whose `join` raises what went wrong; otherwise nothing.
+
+        Raises:
+            InvalidDataError: a frame of another shape or type.
+        """
+        return self._consume(stream, thread, append)
+
+    def _consume(
+        self, stream: Streamable[Any], thread: bool, append: bool, batch: int = 8, **options: Any
+    ) -> Consumer | None:
+        return consume(
+            stream,
+            check=self._checked_item,
+            open_writer=lambda: self._writer(append, **options),
+            batch=batch if self._compressed else 0,
+            thread=thread,
+        )
+
+    def _checked(self, data: Any) -> NDArray[Any]:
+        """`data` as a C-contiguous array `(n, *shape)` of the channel's type, or an error."""
+        if isinstance(data, np.ndarray):
+            array = cast(NDArray[Any], data)
+            if array.shape[1:] == self.shape and array.ndim and self._holds(array.dtype):
+                return np.ascontiguousarray(array, self.type)
+        raise InvalidDataError(
+            f"{self.path}: expected an array of type {self.type.str[1:]} and shape "
+            f"{['n', *self.shape]}, got {_description(data)}"
+        )
+
+    def _checked_item(self, item: Any) -> NDArray[Any]:
+        """An item of a stream as an array `(n, *shape)`: a frame, a batch or a list of frames."""
+        if isinstance(item, list):
+            frames = [self._checked_frame(frame) for frame in cast(list[Any], item)]
+            return np.stack(frames) if frames else np.empty((0, *self.shape), self.type)
+        if isinstance(item, np.ndarray) and item.ndim == len(self.shape) + 1:
+            return self._checked(item)
+        return self._checked_frame(item)[None]
+
+    def _checked_frame(self, frame: Any) -> NDArray[Any]:
+        """One frame as a C-contiguous array of the channel's shape and type, or an error."""
+        if isinstance(frame, bool | int | float | complex) and not isinstance(frame, np.generic):
+            array = self._checked_number(frame)
+        else:
+            array = frame
+        if isinstance(array, np.ndarray | np.generic):
+            array = np.asarray(cast(Any, array))
+            if array.shape == self.shape and self._holds(array.dtype):
+                return np.ascontiguousarray(array, self.type).reshape(self.shape)
+        raise InvalidDataError(
+            f"{self.path}: expected a frame of {self._frame_text()}, got {_description(frame)}"
+        )
+
+    def _checked_number(self, number: complex) -> NDArray[Any] | None:
+        """A Python number has no type of its own: it takes the channel's where it fits."""
+        try:
+            array = np.array(number, self.type)
+        except (OverflowError, TypeError):
+            return None
+        fits = _KINDS[np.asarray(number).dtype.kind] <= _KINDS[self.type.kind]
+        return array if fits else None
+
+    def _holds(self, dtype: np.dtype[Any]) -> bool:
+        return dtype.newbyteorder("<") == self.type
+
+
+def _there(layout: Layout) -> str:
+    count = len(layout)
+    there = f"but there are {count}: 0 to {count - 1}" if count else "but there are none"
+    return f"{there} ({layout.note})" if layout.note else there
+
+
+def _description(data: Any) -> str:
+    if isinstance(data, np.ndarray | np.generic):
+        array = np.asarray(cast(Any, data))
+        return f"type {array.dtype.str.lstrip('<|=')} and shape {list(array.shape)}"
+    if isinstance(data, bytes | bytearray | memoryview):
+        return f"{memoryview(cast(bytes, data)).nbytes} bytes"
+    return f"{type(data).__name__} {data!r:.60}"
+
+
+def _frame_type(dtype: Any, path: str) -> np.dtype[Any]:
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise MetadataError(f"{path}: {dtype!r} is not a type ({error})") from None
+    if found.kind not in "biufc":
+        raise MetadataError(
+            f"{path}: expected a type of numbers, such as u1, i2, f4 or c8, got {dtype!r}"
+        )
+    return found.newbyteorder("<")
+
+
+def _frame_shape(shape: Any, path: str) -> tuple[int, ...]:
+    try:
+        found = tuple(operator.index(axis) for axis in shape)
+    except TypeError:
+        found = (0,)
+    if any(axis < 1 for axis in found):
+        raise MetadataError(f"{path}: expected a shape of positive integers, got {shape!r}")
+    return found

@@ -1,0 +1,118 @@
+"""Channel formats `npz` and `jpg`: each frame in a file of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.abstract import BlobChannel
+from roverd.channels.abstract.channel import Path
+from roverd.channels.images import ImageDecoder, check_image
+from roverd.errors import CorruptFileError
+from roverd.formats import jpeg, npz
+
+__all__ = ["JPEGBlobChannel", "NPZBlobChannel"]
+
+
+class NPZBlobChannel(BlobChannel):
+    """One `.npz` file per frame, with the array under the key `data`.
+
+    Args:
+        path: the folder.
+        dtype: type of the values.
+        shape: shape of one frame.
+        workers: how many frames may be read or written at a time.
+        length: how many frames there are, where the caller knows; otherwise they are counted.
+        compress: whether to deflate what is written. Either kind is read.
+    """
+
+    extension = ".npz"
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: Any,
+        shape: Sequence[int],
+        workers: int = 8,
+        length: int | None = None,
+        compress: bool = False,
+    ) -> None:
+        super().__init__(path, dtype, shape, workers, length)
+        self.compress = compress
+
+    def _read_blob(self, index: int) -> NDArray[Any]:
+        out = np.empty(self.shape, self.type)
+        self._read_blob_into(index, out)
+        return out
+
+    def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
+        path = self._filename(index) + ".npz"
+        file = self._storage.open(path, keep=False)
+        begin = npz.stored_at(file.read(0, npz.HEAD_SIZE), file.size, out)
+        if begin is not None:
+            # Known to be the bytes themselves: no need to take the file apart.
+            file.read_into(begin, out.reshape(-1).view(np.uint8).data)
+            return
+        try:
+            npz.decode_into(file.read(0, file.size), out)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{path}: {error}") from error
+
+    def _write_blob(self, index: int, data: NDArray[Any]) -> None:
+        self._storage.write(self._filename(index) + ".npz", npz.encode(data, self.compress))
+
+
+class JPEGBlobChannel(BlobChannel):
+    """One JPEG file per frame; frames are RGB, `(height, width, 3)`.
+
+    Args:
+        path: the folder.
+        dtype: `u1`.
+        shape: shape of one frame as it is stored.
+        workers: how many frames may be read or written at a time.
+        length: how many frames there are, where the caller knows; otherwise they are counted.
+        resolution: `(width, height)` that frames are resized to when they are read.
+        interp: how they are resized: nearest, linear, cubic, area or lanczos.
+        exact: whether `area` always resizes the full image; see `VideoChannel`.
+        quality: JPEG quality for writing, 1 to 100.
+    """
+
+    extension = ".jpg"
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: Any,
+        shape: Sequence[int],
+        workers: int = 8,
+        length: int | None = None,
+        resolution: Sequence[int] | None = None,
+        interp: str = "area",
+        exact: bool = False,
+        quality: int = 95,
+    ) -> None:
+        super().__init__(path, dtype, shape, workers, length)
+        check_image(self)
+        self.quality = quality
+        self._decoder = ImageDecoder(self.shape, resolution, interp, exact)
+
+    @property
+    def _read_shape(self) -> tuple[int, ...]:
+        return self._decoder.out_shape
+
+    def _read_blob(self, index: int) -> NDArray[Any]:
+        out = np.empty(self._read_shape, self.type)
+        self._read_blob_into(index, out)
+        return out
+
+    def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
+        path = self._filename(index) + ".jpg"
+        file = self._storage.open(path, keep=False)
+        try:
+            self._decoder.decode_into(file.read(0, file.size), out)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{path}: {error}") from error
+
+    def _write_blob(self, index: int, data: NDArray[Any]) -> None:
+        self._storage.write(self._filename(index) + ".jpg", jpeg.encode(data, self.quality))

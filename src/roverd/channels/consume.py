@@ -1,0 +1,242 @@
+"""Writing a stream of frames as it comes, in this thread or another.
+
+Encoding takes longer than writing, so frames that have come by the time are encoded together, on
+all cores; but nothing waits for more to come, so that a slow sensor's frame is on disk at once.
+"""
+
+import atexit
+import os
+import queue as queues
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.utils import Buffer, ExceptionSentinel, ReadableQueue, Streamable
+from roverd.channels.writers import Writer
+
+Check = Callable[[Any], NDArray[Any]]
+"""An item of a stream as an array `(n, *shape)`, or an `InvalidDataError`."""
+
+
+class Consumer:
+    """A stream being written in a background thread.
+
+    Args:
+        run: what the thread does, given the sink to write to.
+        sink: where the frames go.
+        idle: whether everything that has come so far is taken; asked when the interpreter exits.
+    """
+
+    def __init__(
+        self, run: Callable[["_Sink"], None], sink: "_Sink", idle: Callable[[], bool]
+    ) -> None:
+        self._error: BaseException | None = None
+        self._sink = sink
+        self._idle = idle
+        self._thread = threading.Thread(
+            target=self._run, args=(run,), name="roverd-consume", daemon=True
+        )
+        _running.add(self)
+        self._thread.start()
+
+    def _run(self, run: Callable[["_Sink"], None]) -> None:
+        try:
+            run(self._sink)
+        except BaseException as error:  # noqa: BLE001 - raised where the thread is joined
+            self._error = error
+        _running.discard(self)
+
+    def is_alive(self) -> bool:
+        """Whether the stream is still being written."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the stream has ended and all of it is written.
+
+        Args:
+            timeout: wait no longer than so many seconds; `is_alive` then tells whether it ended.
+
+        Raises:
+            BaseException: what the producer raised, or why a frame could not be written.
+        """
+        self._thread.join(timeout)
+        if self._error is not None and not self._thread.is_alive():
+            raise self._error
+
+    def finish(self) -> None:
+        """Write what has come so far, and complete the file, though the stream has not ended."""
+        seen = -1
+        while self._thread.is_alive() and (seen != self._sink.added or not self._idle()):
+            seen = self._sink.added
+            time.sleep(0.02)
+        self._sink.close()
+
+
+_running: weakref.WeakSet[Consumer] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_all() -> None:
+    for consumer in list(_running):
+        consumer.finish()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child must not complete the files that its parent goes on writing.
+    os.register_at_fork(after_in_child=_running.clear)
+
+
+class _Sink:
+    """A writer that is opened for the first frame, so that a refused one leaves all as it was."""
+
+    def __init__(self, open_writer: Callable[[], Writer]) -> None:
+        self._open_writer = open_writer
+        self._writer: Writer | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self.added = 0
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames."""
+        with self._lock:
+            if not self._closed:
+                self._opened().add(frames)
+                self.added += 1
+
+    def close(self) -> None:
+        """Complete the file, if anything was written."""
+        with self._lock:
+            if not self._closed and self._writer is not None:
+                self._writer.close()
+            self._closed = True
+
+    def end(self) -> None:
+        """The stream ended without error: complete the file, an empty one if nothing came."""
+        with self._lock:
+            if not self._closed:
+                self._opened()
+        self.close()
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            self._writer = self._open_writer()
+        return self._writer
+
+
+def consume(
+    stream: Streamable[Any],
+    check: Check,
+    open_writer: Callable[[], Writer],
+    batch: int,
+    thread: bool,
+) -> Consumer | None:
+    """Write every item of a stream.
+
+    Args:
+        stream: an iterable, or a queue that ends with `None`.
+        check: turns an item into frames, or refuses it.
+        open_writer: opens the channel, when the first item has passed `check`.
+        batch: how many frames to hand to the writer at a time, if so many have come; 0 for one
+            item at a time.
+        thread: whether to do so in a background thread.
+
+    Returns:
+        The thread's handle, if `thread`.
+    """
+    sink = _Sink(open_writer)
+    queue: ReadableQueue[Any]
+    if isinstance(stream, ReadableQueue):
+        queue = cast(ReadableQueue[Any], stream)
+
+        def run(sink: _Sink) -> None:
+            _consume_groups(_come_by_now(queue, check, batch), sink)
+    else:
+        items = stream
+        pending: queues.Queue[Any] = queues.Queue(max(1, 2 * batch))
+        queue = pending
+
+        def run(sink: _Sink) -> None:
+            if batch:
+                _consume_ahead(items, sink, check, batch, pending)
+            else:
+                _consume_groups((check(item) for item in items), sink)
+
+    if thread:
+        return Consumer(run, sink, queue.empty)
+    run(sink)
+    return None
+
+
+def _consume_groups(groups: Iterable[NDArray[Any]], sink: _Sink) -> None:
+    try:
+        for frames in groups:
+            sink.add(frames)
+        sink.end()
+    finally:
+        sink.close()
+
+
+def _come_by_now(queue: ReadableQueue[Any], check: Check, batch: int) -> Iterator[NDArray[Any]]:
+    """What has come in a queue, up to `batch` frames at a time, without waiting for more."""
+    items = iter(Buffer(queue))
+    ended = False
+    failure: BaseException | None = None
+    while not ended:
+        group: list[NDArray[Any]] = []
+        try:
+            while not group or (sum(map(len, group)) < batch and not queue.empty()):
+                item = next(items, None)
+                if item is None:
+                    ended = True
+                    break
+                group.append(check(item))
+        except BaseException as error:  # noqa: BLE001 - raised after what came before it
+            failure, ended = error, True
+        if group:
+            yield group[0] if len(group) == 1 else np.concatenate(group)
+    if failure is not None:
+        raise failure
+
+
+def _consume_ahead(
+    items: Iterable[Any], sink: _Sink, check: Check, batch: int, pending: queues.Queue[Any]
+) -> None:
+    """Make the items in this thread and write them in another.
+
+    A slow producer's frame then need not wait for the next one, and a fast one's are encoded
+    together.
+    """
+    writer = Consumer(
+        lambda sink: _consume_groups(_come_by_now(pending, _as_it_is, batch), sink),
+        sink,
+        pending.empty,
+    )
+    failure: BaseException | None = None
+    try:
+        for item in items:
+            # Copied, since a producer may fill the same array again.
+            _put(pending, check(item).copy(), writer)
+    except BaseException as error:  # noqa: BLE001 - raised by `join`, after what came before it
+        failure = error
+    _put(pending, None if failure is None else ExceptionSentinel(failure), writer)
+    writer.join()
+
+
+def _as_it_is(frames: NDArray[Any]) -> NDArray[Any]:
+    return frames
+
+
+def _put(pending: queues.Queue[Any], item: Any, writer: Consumer) -> None:
+    """Put an item, unless the writer has failed: it takes nothing more then."""
+    while writer.is_alive():
+        try:
+            pending.put(item, timeout=0.1)
+        except queues.Full:
+            continue
+        return
+    writer.join()

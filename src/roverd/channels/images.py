@@ -1,0 +1,85 @@
+"""What channels of JPEG images share: decoding them at the resolution that is asked for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.abstract.channel import Channel
+from roverd.errors import MetadataError
+from roverd.formats import jpeg
+from roverd.formats.resize import INTERPOLATIONS, resize_into
+
+
+def check_image(channel: Channel) -> None:
+    """Refuse a channel whose frames are no images.
+
+    Raises:
+        MetadataError: its type is not `u1`, or its shape neither that of RGB nor of grey images.
+    """
+    shape = channel.shape
+    if channel.type != np.uint8 or not (
+        (len(shape) == 3 and shape[2] in (1, 3)) or len(shape) == 2
+    ):
+        raise MetadataError(
+            f"{channel.path}: expected images of type u1 and shape [height, width, 3], got type "
+            f"{channel.type.str[1:]} and shape {list(shape)}"
+        )
+
+
+class ImageDecoder:
+    """Decodes images of one shape to one resolution.
+
+    Args:
+        shape: shape of the images as they are stored, `(height, width, 3)`.
+        resolution: `(width, height)` to resize them to; `None` for as they are.
+        interp: how to resize: nearest, linear, cubic, area or lanczos.
+        exact: whether `area` by a half, a quarter or an eighth resizes the full image with
+            OpenCV, too, instead of decoding at that size.
+
+    Attributes:
+        out_shape: shape of the decoded images.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        resolution: Sequence[int] | None,
+        interp: str,
+        exact: bool,
+    ) -> None:
+        if interp not in INTERPOLATIONS:
+            raise ValueError(f"interp must be one of {', '.join(INTERPOLATIONS)}, got {interp!r}")
+        height, width = shape[:2]
+        if resolution is not None:
+            if len(resolution) != 2 or min(resolution) < 1:
+                raise ValueError(f"resolution must be (width, height), got {resolution!r}")
+            width, height = map(int, resolution)
+        self.out_shape: tuple[int, ...] = (height, width, *shape[2:])
+        self._shape = shape
+        self._interp = interp
+        self._factor = 0
+        for factor in jpeg.DCT_FACTORS[: 1 if exact or interp != "area" else None]:
+            if (height * factor, width * factor) == shape[:2]:
+                self._factor = factor
+
+    def decode_into(self, data: bytes | memoryview, out: NDArray[Any]) -> None:
+        """Decode a JPEG into `out`, an array of `out_shape`.
+
+        Raises:
+            CorruptFileError: not a whole JPEG of the stored shape.
+        """
+        if self._factor:
+            jpeg.decode_into(data, out, self._factor)
+            return
+        full = np.empty(self._shape, np.uint8)
+        jpeg.decode_into(data, full)
+        self.resize_into(full, out)
+
+    def resize_into(self, full: NDArray[Any], out: NDArray[Any]) -> None:
+        """Resize an image of the stored shape into `out`."""
+        if full.shape == out.shape:
+            out[...] = full
+        else:
+            resize_into(full, out, self._interp)

@@ -1,0 +1,302 @@
+"""Channel formats `lzma` (one .xz file) and `lzmaf` (each frame an .xz stream of its own)."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.consume import Consumer
+from roverd.channels.layouts import OffsetLayout
+from roverd.channels.raw import SingleFileChannel
+from roverd.channels.solid import SolidIndex, SolidLayout
+from roverd.channels.utils import Data, Streamable
+from roverd.errors import CorruptFileError, InvalidDataError
+from roverd.formats import xz
+from roverd.parallel import map_all
+from roverd.storage import Appender, File
+
+__all__ = ["LzmaChannel", "LzmaFrameChannel"]
+
+# Frames that are written together make streams of about this size: places where a reader can
+# begin, and work for several cores; twice liblzma's dictionary would gain a percent or two.
+_STREAM_SIZE = 8 << 20
+
+
+class LzmaChannel(SingleFileChannel):
+    """The bytes of a `raw` channel as one .xz file, of one or more streams.
+
+    Small, but a frame can only be read by decompressing those before it, back to the beginning of
+    its stream. Reading frames in order decompresses each once.
+    """
+
+    def _layout(self) -> SolidLayout:
+        file = self._storage.open(self.path)
+        if self._cache is None or self._cache[0] != file.version:
+            self._cache = (file.version, SolidIndex.of(file))
+        return SolidLayout(file, self._cache[1], self.size)
+
+    def write(self, data: Data, append: bool = False) -> None:
+        """Write frames; see `Channel.write`.
+
+        Args:
+            data: array `(n, *shape)`. Bytes are taken, too: whole .xz streams as they are, and
+                otherwise the uncompressed bytes of whole frames.
+            append: whether to keep the frames that are there.
+        """
+        if isinstance(data, bytes | bytearray):
+            data = bytes(data)
+            if data.startswith(xz.MAGIC):
+                self._write_streams(data, append)
+                return
+            data = self.buffer_to_array(data, final=False)
+        super().write(data, append)
+
+    def _write_streams(self, data: bytes, append: bool) -> None:
+        streams = xz.streams_from_end(lambda offset, size: data[offset : offset + size], len(data))
+        content = sum(stream.content for stream in streams or ())
+        if not streams or content % self.size:
+            found = f"streams of {content} bytes" if streams else "something else"
+            raise InvalidDataError(
+                f"{self.path}: expected whole xz streams of frames of {self.size} bytes, "
+                f"got {found}"
+            )
+        if append:
+            writer = self._writer(append=True)
+            writer.add_streams(data)
+            writer.close()
+        else:
+            self._storage.write(self.path, data)
+
+    def _replace(self, frames: NDArray[Any], **options: Any) -> None:
+        with self._storage.replacing(self.path) as file:
+            LzmaWriter(file).add(frames)
+
+    def _writer(self, append: bool, **options: Any) -> "LzmaWriter":
+        if not append:
+            self._storage.write(self.path, b"")
+        elif self.exists():
+            self._drop_tail()
+        return LzmaWriter(self._storage.append_to(self.path))
+
+    def _drop_tail(self) -> None:
+        """Bring the file to whole streams of whole frames, so that more can follow."""
+        file = self._storage.open(self.path)
+        index = SolidIndex.of(file)
+        layout = SolidLayout(file, index, self.size)
+        content = len(layout) * self.size
+        kept = 0  # frames that need not be compressed again
+        end = 0
+        for start, stream in zip(index.starts, index.streams, strict=True):
+            reached = start + stream.content
+            if stream.whole and reached <= content and reached % self.size == 0:
+                kept, end = reached // self.size, stream.end
+        if end == file.size:
+            return
+        # The frames of a torn stream are compressed anew, in a file that takes this one's place
+        # when it is complete.
+        with self._storage.replacing(self.path) as replacement:
+            for offset in range(0, end, _STREAM_SIZE):
+                replacement.append(file.read(offset, min(_STREAM_SIZE, end - offset)))
+            writer = LzmaWriter(replacement)
+            at_once = max(1, _STREAM_SIZE // self.size)
+            for first in range(kept, len(layout), at_once):
+                writer.add(self._read(layout, range(first, min(first + at_once, len(layout)))))
+
+
+class LzmaWriter:
+    """Adds .xz streams of frames; see `Writer`.
+
+    Args:
+        file: where they go; it holds whole streams only.
+    """
+
+    def __init__(self, file: Appender) -> None:
+        self._file = file
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames; see `Writer.add`."""
+        if not len(frames):
+            return
+        at_once = max(1, _STREAM_SIZE // frames[0].nbytes)
+        pieces = [frames[first : first + at_once] for first in range(0, len(frames), at_once)]
+        for stream in map_all(lambda piece: xz.encode(piece.tobytes()), pieces):
+            self.add_streams(stream)
+
+    def add_streams(self, streams: bytes) -> None:
+        """Write ready-made streams."""
+        self._file.append(streams)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class LzmaFrameChannel(SingleFileChannel):
+    """Each frame an .xz stream of its own, found by the offsets in a second file, `{path}_i`.
+
+    Where the second file is missing, short, long or torn, frames are found from the data.
+    """
+
+    @property
+    def index_path(self) -> str:
+        """Path of the file with the offsets: N + 1 unsigned 64-bit integers."""
+        return f"{self.path}_i"
+
+    @property
+    def files(self) -> set[str]:
+        """Names that the channel takes in its folder."""
+        return {*super().files, os.path.basename(self.index_path)}
+
+    @property
+    def filesize(self) -> int:
+        """Bytes on disk now, of data and offsets."""
+        return super().filesize + (self._storage.size(self.index_path) or 0)
+
+    def _layout(self) -> OffsetLayout:
+        file, offsets = self._find()
+        return OffsetLayout(file, offsets[:-1], np.diff(offsets), xz.decode_into)
+
+    def _find(self) -> tuple[File, NDArray[np.int64]]:
+        """The data file, and where frames begin and end in it."""
+        # The index is opened first: it never says more than the data that is opened after it.
+        try:
+            index = self._storage.open(self.index_path)
+        except FileNotFoundError:
+            index = None
+        file = self._storage.open(self.path)
+        version = (file.version, None if index is None else index.version)
+        if self._cache is None or self._cache[0] != version:
+            self._cache = (version, self._offsets(file, index))
+        return file, self._cache[1]
+
+    def _offsets(self, file: File, index: File | None) -> NDArray[np.int64]:
+        stored = b"" if index is None else index.read(0, index.size)
+        offsets = _agreed(np.frombuffer(stored, "<u8", len(stored) // 8), file)
+        end = int(offsets[-1])
+        if end == file.size:
+            return offsets
+        return np.concatenate([offsets, self._walk(file, end)])
+
+    def _walk(self, file: File, start: int) -> NDArray[np.int64]:
+        """Ends of the whole frames from `start` on, found from the data alone."""
+        ends: list[int] = []
+        try:
+            for stream in xz.walk(file.read, start, file.size):
+                if stream.content > self.size or (stream.whole and stream.content < self.size):
+                    raise self._mislabelled(stream, start)
+                if stream.whole:
+                    ends.append(stream.end)
+        except CorruptFileError as error:
+            if start == 0 and not ends:
+                raise CorruptFileError(f"{file.path}: {error}") from error
+        return np.array(ends, np.int64)
+
+    def _mislabelled(self, stream: xz.Stream, start: int) -> CorruptFileError:
+        if stream.offset == start == 0 and stream.content > self.size:
+            return CorruptFileError(
+                f"{self.path}: expected one xz stream per frame of {self.size} bytes, found one "
+                f"of {stream.content} bytes or more: this is an 'lzma' file under another name; "
+                f"in the meta.json beside it, change this channel's format from 'lzmaf' to 'lzma'"
+            )
+        return CorruptFileError(
+            f"{self.path}: expected xz streams of one frame ({self.size} bytes) each, found one of "
+            f"{stream.content} bytes at byte {stream.offset}; do type and shape in meta.json fit?"
+        )
+
+    def write(self, data: Data, append: bool = False, preset: int = 0) -> None:
+        """Write frames; see `Channel.write`.
+
+        Args:
+            data: array `(n, *shape)`.
+            append: whether to keep the frames that are there.
+            preset: liblzma's preset, 0 (fast) to 9 (small).
+        """
+        self._write(self._checked(data), append, preset=preset)
+
+    def consume(
+        self,
+        stream: Streamable[Any],
+        thread: bool = False,
+        preset: int = 0,
+        batch: int = 8,
+        *,
+        append: bool = False,
+    ) -> Consumer | None:
+        """Write frames as they come; see `Channel.consume`.
+
+        Args:
+            stream: frames, batches or lists of frames.
+            thread: whether to write in a background thread.
+            preset: liblzma's preset, 0 (fast) to 9 (small).
+            batch: how many frames to compress at a time, if so many have come; 0 where items are
+                lists already.
+            append: whether to keep the frames that are there.
+        """
+        return self._consume(stream, thread, append, batch, preset=preset)
+
+    def _replace(self, frames: NDArray[Any], preset: int = 0, **options: Any) -> None:
+        storage = self._storage
+        # The data file is moved into place before the index is.
+        with storage.replacing(self.index_path) as index, storage.replacing(self.path) as file:
+            LzmaFrameWriter(file, index, preset).add(frames)
+            # Until the new one is there, no index is better than that of other data.
+            storage.remove(self.index_path)
+
+    def _writer(self, append: bool, preset: int = 0, **options: Any) -> "LzmaFrameWriter":
+        storage = self._storage
+        if append and self.exists():
+            offsets = self._find()[1]
+            expected = offsets.astype("<u8").tobytes()
+            if not storage.size(self.index_path) or storage.read(self.index_path) != expected:
+                storage.write(self.index_path, expected)
+            data = storage.append_to(self.path)
+            if data.position != int(offsets[-1]):
+                data.truncate(int(offsets[-1]))
+            return LzmaFrameWriter(data, storage.append_to(self.index_path), preset)
+        storage.remove(self.index_path)
+        storage.write(self.path, b"")
+        return LzmaFrameWriter(
+            storage.append_to(self.path), storage.append_to(self.index_path), preset
+        )
+
+
+def _agreed(stored: NDArray[np.uint64], file: File) -> NDArray[np.int64]:
+    """The offsets that begin at 0, ascend, lie in the file, and end with a whole frame."""
+    if not len(stored) or stored[0] != 0:
+        return np.zeros(1, np.int64)
+    good = np.concatenate([[True], (stored[1:] > stored[:-1]) & (stored[1:] <= file.size)])
+    count = len(good) if good.all() else int(np.argmin(good))
+    offsets = stored[:count].astype(np.int64)
+    while len(offsets) > 1 and not xz.ends_whole(file.read, int(offsets[-2]), int(offsets[-1])):
+        offsets = offsets[:-1]
+    return offsets
+
+
+class LzmaFrameWriter:
+    """Adds frames, each as an .xz stream, and then their offsets; see `Writer`.
+
+    Args:
+        file: where the frames go; it holds whole frames only.
+        index: where the offsets go; empty, or the offsets of all that is in `file`.
+        preset: liblzma's preset.
+    """
+
+    def __init__(self, file: Appender, index: Appender, preset: int) -> None:
+        self._file = file
+        self._index = index
+        self._preset = preset
+        if index.position == 0:
+            index.append(bytes(8))
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames; see `Writer.add`."""
+        streams = map_all(lambda frame: xz.encode(frame.tobytes(), self._preset), list(frames))
+        for stream in streams:
+            self._file.append(stream)
+            self._index.append(self._file.position.to_bytes(8, "little"))
+
+    def close(self) -> None:
+        """Close both files."""
+        self._file.close()
+        self._index.close()

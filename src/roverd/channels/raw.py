@@ -1,0 +1,73 @@
+"""Channel format `raw`: frames back to back."""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.abstract import Channel
+from roverd.channels.layouts import FixedLayout
+from roverd.channels.writers import RawWriter
+
+__all__ = ["RawChannel"]
+
+
+class SingleFileChannel(Channel):
+    """A channel whose frames are all in one file."""
+
+    @property
+    def filesize(self) -> int:
+        """Bytes on disk now; 0 where there is no file."""
+        return self._storage.size(self.path) or 0
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self._storage.size(self.path) is not None
+
+
+class RawChannel(SingleFileChannel):
+    """Uncompressed frames, read with one system call each."""
+
+    _compressed = False
+
+    def _layout(self) -> FixedLayout:
+        return FixedLayout(self._storage.open(self.path), self.size)
+
+    def memmap(self) -> "np.memmap[Any, Any]":
+        """All whole frames, mapped into memory.
+
+        Returns:
+            Read-only array `(n, *shape)`.
+
+        Raises:
+            MissingFileError: there is no file.
+        """
+        count = len(self._existing_layout())
+        if count == 0:
+            # The operating system maps no empty files.
+            nothing = np.empty((0, *self.shape), self.type).view(np.memmap)
+            nothing.flags.writeable = False
+            return nothing
+        return np.memmap(self.path, self.type, "r", shape=(count, *self.shape))
+
+    def _checked(self, data: Any) -> NDArray[Any]:
+        if isinstance(data, bytes | bytearray | memoryview):
+            return self.buffer_to_array(cast(bytes, data), final=False)
+        return super()._checked(data)
+
+    def _checked_item(self, item: Any) -> NDArray[Any]:
+        if isinstance(item, bytes | bytearray | memoryview):
+            return self._checked(item)
+        return super()._checked_item(item)
+
+    def _replace(self, frames: NDArray[Any], **options: Any) -> None:
+        with self._storage.replacing(self.path) as file:
+            RawWriter(file).add(frames)
+
+    def _writer(self, append: bool, **options: Any) -> RawWriter:
+        if not append:
+            self._storage.write(self.path, b"")
+        file = self._storage.append_to(self.path)
+        if file.position % self.size:
+            file.truncate(file.position // self.size * self.size)
+        return RawWriter(file)

@@ -1,0 +1,268 @@
+"""Channel format `mjpg`: an AVI file with one JPEG per frame."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.abstract.channel import Path
+from roverd.channels.consume import Consumer
+from roverd.channels.images import ImageDecoder, check_image
+from roverd.channels.layouts import EmptyLayout, Layout, OffsetLayout
+from roverd.channels.other_video import OtherVideoLayout
+from roverd.channels.raw import SingleFileChannel
+from roverd.channels.utils import Data, Streamable
+from roverd.errors import CorruptFileError
+from roverd.formats import avi, jpeg
+from roverd.parallel import map_all
+from roverd.storage import Appender, File
+
+__all__ = ["VideoChannel"]
+
+# Headers are a few KiB; in a file longer than this, what looks like a cut is damage.
+_LONGEST_HEADER = 32 << 10
+
+_JPEG_CODECS = (b"MJPG", b"mjpg", b"JPEG", b"jpeg", b"AVRn", b"dmb1")
+
+
+class VideoChannel(SingleFileChannel):
+    """RGB frames `(height, width, 3)` in an AVI file, found by frame number.
+
+    Every AVI is read whose frames are JPEGs, with or without an index; one with another codec is
+    read through PyAV, slower.
+
+    Args:
+        path: the file.
+        dtype: `u1`.
+        shape: shape of one frame as it is stored, `(height, width, 3)`.
+        resolution: `(width, height)` that frames are resized to when they are read; `shape` stays
+            that of what is stored.
+        interp: how they are resized: nearest, linear, cubic, area or lanczos, as OpenCV does it.
+        exact: `area` by a half, a quarter or an eighth in both directions is done by the JPEG
+            decoder, in a fraction of the time and almost the same; whether to resize the full
+            image with OpenCV, too, in that case.
+        quality: JPEG quality for writing, 1 to 100.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: Any,
+        shape: Sequence[int],
+        resolution: Sequence[int] | None = None,
+        interp: str = "area",
+        exact: bool = False,
+        quality: int = 95,
+    ) -> None:
+        super().__init__(path, dtype, shape)
+        check_image(self)
+        self.quality = quality
+        self.decoder = ImageDecoder(self.shape, resolution, interp, exact)
+
+    @property
+    def _read_shape(self) -> tuple[int, ...]:
+        return self.decoder.out_shape
+
+    def _frames_at_once(self) -> int:
+        return 4
+
+    def _layout(self) -> Layout:
+        file = self._storage.open(self.path)
+        if _is_cut_in_header(file):
+            return EmptyLayout("the file is cut off inside its header")
+        known = self._known(file)
+        if known.index.fourcc not in _JPEG_CODECS and len(known.index):
+            return OtherVideoLayout(file, known.index, known.decoders, self.decoder, self.shape)
+        return _VideoLayout(self, file, known)
+
+    def _known(self, file: File) -> "_Known":
+        """Where the frames are, found anew only when the file has changed."""
+        cached: _Known | None = self._cache
+        if cached is not None and cached.version == file.version:
+            return cached
+        try:
+            if cached is not None and cached.size < file.size:
+                index = avi.extend_index(file.read, file.size, cached.index)
+            else:
+                index = avi.read_index(file.read, file.size)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{self.path}: {error}") from error
+        self._cache = _Known(file, index)
+        return self._cache
+
+    def distrust_index(self, file: File) -> "_Known":
+        """Find the frames of a file again, going by its data alone."""
+        self._cache = _Known(file, avi.walk_index(file.read, file.size))
+        return self._cache
+
+    def write(self, data: Data, append: bool = False, fps: float = 10.0) -> None:
+        """Write frames; see `Channel.write`.
+
+        Args:
+            data: array `(n, height, width, 3)`.
+            append: whether to keep the frames that are there.
+            fps: frames per second, for players; a file that is added to keeps its own.
+        """
+        self._write(self._checked(data), append, fps=fps)
+
+    def consume(
+        self,
+        stream: Streamable[Any],
+        thread: bool = False,
+        fps: float = 10.0,
+        *,
+        append: bool = False,
+    ) -> Consumer | None:
+        """Write single frames as they come; see `Channel.consume`.
+
+        Args:
+            stream: frames `(height, width, 3)`.
+            thread: whether to write in a background thread.
+            fps: frames per second, for players.
+            append: whether to keep the frames that are there.
+        """
+        return self._consume(stream, thread, append, fps=fps)
+
+    def _checked_item(self, item: Any) -> NDArray[Any]:
+        return self._checked_frame(item)[None]
+
+    def _replace(self, frames: NDArray[Any], fps: float = 10.0, **options: Any) -> None:
+        with self._storage.replacing(self.path) as file:
+            writer = self._new_writer(file, fps)
+            writer.add(frames)
+            writer.close()
+
+    def _writer(self, append: bool, fps: float = 10.0, **options: Any) -> "_VideoWriter":
+        storage = self._storage
+        file = storage.open(self.path) if append and self.exists() else None
+        if file is None or _is_cut_in_header(file):
+            storage.write(self.path, b"")
+            return self._new_writer(storage.append_to(self.path), fps)
+        try:
+            container, end, writes = avi.AviWriter.resume(file.read, file.size)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{self.path}: {error}") from error
+        appender = storage.append_to(self.path)
+        _carry_out(writes, appender)
+        appender.truncate(end)
+        return _VideoWriter(appender, container, self.quality)
+
+    def _new_writer(self, file: Appender, fps: float) -> "_VideoWriter":
+        height, width = self.shape[:2]
+        container = avi.AviWriter(width, height, fps)
+        _carry_out(container.start(), file)
+        return _VideoWriter(file, container, self.quality)
+
+
+def _is_cut_in_header(file: File) -> bool:
+    """Whether a recorder died before it had described the video: there is no frame then."""
+    if file.size > _LONGEST_HEADER:
+        return False
+    data = file.read(0, file.size)
+    begins_well = b"RIFF".startswith(data[:4]) and b"AVI ".startswith(data[8:12])
+    return begins_well and b"movi" not in data
+
+
+class _Known:
+    """What was found out about a file.
+
+    Attributes:
+        version: of the file.
+        size: of the file.
+        index: where its frames are.
+        offsets: Int64[n], where the chunk that shows each frame begins.
+        sizes: Int64[n], bytes of that chunk, its header included.
+        leading: number of dropped frames that there is no frame before.
+        decoders: for other codecs than JPEG: decoders that stopped somewhere.
+    """
+
+    def __init__(self, file: File, index: avi.AviIndex) -> None:
+        self.version = file.version
+        self.size = file.size
+        self.index = index
+        # A dropped frame repeats the one before.
+        numbers = np.arange(len(index))
+        shown = np.maximum.accumulate(np.where(index.sizes > 0, numbers, -1))
+        self.leading = int(np.count_nonzero(shown < 0))
+        shown = np.maximum(shown, 0)
+        self.offsets = index.offsets[shown] - avi.CHUNK_HEADER
+        self.sizes = index.sizes[shown] + avi.CHUNK_HEADER
+        self.decoders: list[Any] = []
+
+
+class _ContradictionError(Exception):
+    """A frame is not where the index says."""
+
+
+class _VideoLayout:
+    """JPEGs in an AVI file; see `Layout`.
+
+    The header of its chunk is read along with every frame. Where it is not what the index led to
+    expect, the index lies, and the frames are found without it.
+    """
+
+    note = ""
+
+    def __init__(self, channel: VideoChannel, file: File, known: _Known) -> None:
+        self._channel = channel
+        self._file = file
+        self._known = known
+
+    def __len__(self) -> int:
+        return len(self._known.index)
+
+    def read(self, frames: range, out: NDArray[Any]) -> None:
+        """Read frames, several at a time; see `Layout.read`."""
+        try:
+            self._read(frames, out)
+        except _ContradictionError:
+            self._known = self._channel.distrust_index(self._file)
+            if len(frames) and max(frames[0], frames[-1]) >= len(self):
+                raise CorruptFileError(
+                    f"{self._file.path}: its index promises more than the {len(self)} frames "
+                    f"that are there"
+                ) from None
+            self._read(frames, out)
+
+    def _read(self, frames: range, out: NDArray[Any]) -> None:
+        known = self._known
+        if len(frames) and min(frames[0], frames[-1]) < known.leading:
+            raise CorruptFileError(
+                f"{self._file.path}: frame {min(frames[0], frames[-1])} was dropped by the "
+                f"recorder, and there is no frame before it that it could repeat"
+            )
+        OffsetLayout(self._file, known.offsets, known.sizes, self._decode).read(frames, out)
+
+    def _decode(self, chunk: bytes, out: NDArray[Any]) -> None:
+        size = int.from_bytes(chunk[4:8], "little")
+        if chunk[:4] not in self._known.index.header.names or size != len(chunk) - avi.CHUNK_HEADER:
+            raise _ContradictionError
+        self._channel.decoder.decode_into(memoryview(chunk)[avi.CHUNK_HEADER :], out)
+
+
+class _VideoWriter:
+    """Adds JPEGs to an AVI file; see `Writer`."""
+
+    def __init__(self, file: Appender, container: avi.AviWriter, quality: int) -> None:
+        self._file = file
+        self._container = container
+        self._quality = quality
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames; see `Writer.add`."""
+        for image in map_all(lambda frame: jpeg.encode(frame, self._quality), list(frames)):
+            _carry_out(self._container.add(image), self._file)
+
+    def close(self) -> None:
+        """Complete headers and index, and close the file."""
+        _carry_out(self._container.finish(), self._file)
+        self._file.close()
+
+
+def _carry_out(writes: avi.Writes, file: Appender) -> None:
+    for offset, data in writes:
+        if offset == file.position:
+            file.append(data)
+        else:
+            file.write_at(offset, data)

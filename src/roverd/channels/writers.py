@@ -1,0 +1,40 @@
+"""Writing frames into an open file."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.storage import Appender
+
+
+class Writer(Protocol):
+    """A channel that is open for frames to come."""
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames `(n, *shape)`, already checked; a reader sees them on return."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file. What `add` returned from is safe without it."""
+        ...
+
+
+class RawWriter:
+    """Frames back to back.
+
+    Args:
+        file: where they go; it holds whole frames only.
+    """
+
+    def __init__(self, file: Appender) -> None:
+        self._file = file
+
+    def add(self, frames: NDArray[Any]) -> None:
+        """Write frames; see `Writer.add`."""
+        if len(frames):
+            self._file.append(frames.reshape(-1).view(np.uint8).data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
