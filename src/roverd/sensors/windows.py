@@ -1,0 +1,141 @@
+"""Samples that are windows of frames around an index."""
+
+import operator
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, Generic, SupportsIndex, TypeVar
+
+import numpy as np
+from abstract_dataloader import abstract, spec
+from jaxtyping import Float64
+
+from roverd.errors import OutOfRangeError
+
+TSample = TypeVar("TSample")
+TMetadata = TypeVar("TMetadata", bound=spec.Metadata)
+
+
+class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMetadata]):
+    """A recording with timestamps, whose samples are windows of its frames.
+
+    A window that leaves the recording is an `IndexError`; it is never shortened, shifted or padded.
+
+    Args:
+        path: where the recording is.
+        past: frames before the current one in a sample.
+        future: frames after the current one in a sample.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], past: int, future: int) -> None:
+        self.path = os.fspath(path)
+        self.name = os.path.basename(os.path.normpath(self.path))
+        if past < 0 or future < 0:
+            raise ValueError(
+                f"{path}: past and future must be numbers of frames, got {past} and {future}"
+            )
+        self.past = past
+        self.future = future
+
+    @property
+    def window(self) -> int:
+        """Frames in a sample."""
+        return self.past + 1 + self.future
+
+    @property
+    @abstractmethod
+    def timestamps(self) -> Float64[np.ndarray, " n"]:
+        """Time of each frame, in seconds."""
+
+    @property
+    @abstractmethod
+    def metadata(self) -> TMetadata:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Timestamps, and what else is known of all frames."""
+
+    @property
+    @abstractmethod
+    def filesize(self) -> int:
+        """Bytes on disk now."""
+
+    @abstractmethod
+    def _sample(self, start: int) -> TSample:
+        """The sample whose window begins with frame `start`; all of it is there."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.timestamps)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first to the last frame."""
+        stamps = self.timestamps
+        return float(stamps[-1] - stamps[0]) if len(stamps) else 0.0
+
+    @property
+    def framerate(self) -> float:
+        """Frames per second; 0 for less than two frames."""
+        return (len(self) - 1) / self.duration if self.duration > 0 else 0.0
+
+    @property
+    def datarate(self) -> float:
+        """Bytes on disk per second of recording; 0 for less than two frames."""
+        return self.filesize / self.duration if self.duration > 0 else 0.0
+
+    def __getitem__(self, index: Any) -> Any:
+        """A sample by number.
+
+        Args:
+            index: number of the current frame; negative: from the end.
+
+        Returns:
+            The sample.
+
+        Raises:
+            OutOfRangeError: there is no such frame, or the window around it leaves the recording.
+        """
+        return self._sample(self._window_start(index))
+
+    def _window_start(self, index: SupportsIndex) -> int:
+        """First frame of the window around `index`, if all of it is there."""
+        count = len(self)
+        number = operator.index(index)
+        if not -count <= number < count:
+            there = f"there are {count}: 0 to {count - 1}" if count else "there are none"
+            raise OutOfRangeError(f"{self.path}: sample {number} was asked for, but {there}")
+        frame = number % count
+        if frame < self.past or frame + self.future >= count:
+            raise OutOfRangeError(
+                f"{self.path}: the window of sample {frame}, frames {frame - self.past} to "
+                f"{frame + self.future}, leaves the recording of {count} frames; in a trace, give "
+                f"the synchronisation a margin of ({self.past}, {self.future}) for this sensor"
+            )
+        return frame - self.past
+
+    def _stamps(self, start: int) -> Float64[np.ndarray, " window"]:
+        """Timestamps of a window; a copy, so that a changed sample leaves the sensor as it is."""
+        return self.timestamps[start : start + self.window].copy()
+
+    def __iter__(self) -> Iterator[TSample]:
+        return self.stream()
+
+    def stream(self, batch: int | None = None) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """All samples in order, from the first whole window to the last.
+
+        Args:
+            batch: how many samples to yield at a time.
+
+        Returns:
+            An iterator over samples, or over lists of `batch` samples, the last one shorter where
+            they don't divide.
+        """
+        if batch is not None and batch < 1:
+            raise ValueError(f"{self.path}: batch must be at least 1 sample, got {batch}")
+        return self._stream(range(max(0, len(self) - self.window + 1)), batch)
+
+    def _stream(self, starts: range, batch: int | None) -> Iterator[Any]:
+        if batch is None:
+            for start in starts:
+                yield self._sample(start)
+            return
+        for first in range(0, len(starts), batch):
+            yield [self._sample(start) for start in starts[first : first + batch]]

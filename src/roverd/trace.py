@@ -1,0 +1,388 @@
+"""Traces and datasets: sensors recorded together, read as synchronised samples."""
+
+import copy
+import math
+import operator
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Generic, Literal, Self, TypeVar, cast
+
+import numpy as np
+from abstract_dataloader import abstract, generic, spec
+from numpy.typing import NDArray
+
+from roverd import sensors as sensor_types
+from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
+from roverd.parallel import map_all
+from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
+from roverd.sensors.meta import META
+from roverd.storage import storage_for
+
+__all__ = ["Dataset", "Trace", "split"]
+
+CONFIG = "config.yaml"
+
+TSample = TypeVar("TSample")
+
+Path = str | os.PathLike[str]
+FrameNumbers = Mapping[str, NDArray[np.integer[Any]]]
+Sync = spec.Synchronization | FrameNumbers | None
+Sensors = Mapping[str, SensorType] | Literal["auto"] | None
+
+
+class Trace(abstract.Trace[TSample], Generic[TSample]):
+    """Sensors that were recorded together, as a sequence of synchronised samples.
+
+    A sample is a dictionary of each sensor's sample, by sensor name.
+
+    Args:
+        sensors: the sensors by name: roverd's, or any of `abstract_dataloader`'s kind.
+        sync: how frames of the sensors make a sample: a synchronisation, or the frame numbers
+            themselves. `None` for sample `i` being frame `i` of each; the trace is then as long as
+            its shortest sensor.
+        name: for people.
+
+    Attributes:
+        sensors: the sensors by name.
+        indices: frame numbers of each sensor's part in each sample; `None` without `sync`.
+        name: for people.
+    """
+
+    def __init__(
+        self, sensors: Mapping[str, AnySensor], sync: Sync = None, name: str = "trace"
+    ) -> None:
+        self.sensors = sensors
+        self.name = name
+        self.indices = None if sync is None else _synchronise(sensors, sync, name)
+
+    @staticmethod
+    def find_sensors(path: Path, virtual: bool = False) -> list[str]:
+        """Names of the sensors in a trace's folder.
+
+        Args:
+            path: the trace's folder.
+            virtual: whether to name virtual sensors, too, whose names begin with `_`.
+
+        Returns:
+            The names, sorted. A folder is a sensor if it has a `meta.json`.
+        """
+        folder = os.fspath(path)
+        storage = storage_for(folder)
+        return [
+            name
+            for name in storage.names(folder)
+            if (virtual or not name.startswith("_"))
+            and storage.size(f"{folder}/{name}/{META}") is not None
+        ]
+
+    @classmethod
+    def from_config(
+        cls,
+        path: Path,
+        sync: Sync = generic.Empty(),  # noqa: B008 - has no state
+        sensors: Sensors = None,
+        include_virtual: bool = False,
+        name: str | None = None,
+    ) -> Self:
+        """Open a trace.
+
+        Args:
+            path: the trace's folder.
+            sync: how frames of the sensors make a sample; by default the trace has no samples, and
+                is a collection of sensors.
+            sensors: what to open each sensor as, by name: `None` for a `DynamicSensor`, `"auto"`
+                for what the name says (a `DynamicSensor` where it says nothing), the name of a
+                type, a constructor that takes the path, or a sensor. Without a mapping, all
+                sensors in the folder are opened: as `DynamicSensor`s, or all by `"auto"`.
+            include_virtual: whether all sensors include the virtual ones.
+            name: for people; by default the folder's.
+
+        Returns:
+            The trace.
+
+        Raises:
+            MissingFileError: the trace, or a sensor that is named, is not there.
+        """
+        folder = os.fspath(path)
+        if sensors is None or isinstance(sensors, str):
+            names = cls.find_sensors(folder, include_virtual)
+            if not names and storage_for(folder).folder_version(folder) is None:
+                raise MissingFileError(f"{folder}: no such folder; expected a trace")
+            sensors = dict.fromkeys(names, sensors)
+        opened = {key: _open_sensor(folder, key, kind) for key, kind in sensors.items()}
+        if name is None:
+            name = os.path.basename(os.path.abspath(folder))
+        return cls(opened, sync, name)
+
+    @property
+    def filesize(self) -> int:
+        """Bytes on disk now, of all sensors that can tell."""
+        return sum(getattr(sensor, "filesize", 0) for sensor in self.sensors.values())
+
+    @property
+    def datarate(self) -> float:
+        """Bytes on disk per second of recording, of all sensors that can tell."""
+        return sum(getattr(sensor, "datarate", 0.0) for sensor in self.sensors.values())
+
+    def children(self) -> Iterable[Any]:
+        """The sensors."""
+        return self.sensors.values()
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        if self.indices is None:
+            return min((len(sensor) for sensor in self.sensors.values()), default=0)
+        return min((len(numbers) for numbers in self.indices.values()), default=0)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A sample by number, or a sensor by name.
+
+        Args:
+            index: number of the sample (negative: from the end), or a sensor's name.
+
+        Returns:
+            The sample, its sensors read side by side; or the sensor.
+
+        Raises:
+            OutOfRangeError: there is no such sample, or the window of a sensor leaves its
+                recording.
+            ChannelNotFoundError: there is no such sensor.
+        """
+        if isinstance(index, str):
+            try:
+                return self.sensors[index]
+            except KeyError:
+                raise ChannelNotFoundError(
+                    f"trace {self.name!r}: no sensor {index!r}; there are {', '.join(self.sensors)}"
+                ) from None
+        number = _sample_number(index, len(self), f"trace {self.name!r}")
+        indices = self.indices
+
+        def read(name: str) -> Any:
+            return self.sensors[name][number if indices is None else int(indices[name][number])]
+
+        names = list(self.sensors)
+        return dict(zip(names, map_all(read, names), strict=True))
+
+    def __iter__(self) -> Iterator[TSample]:
+        for number in range(len(self)):
+            yield self[number]
+
+
+class Dataset(abstract.Dataset[TSample], Generic[TSample]):
+    """Traces one after the other, as one sequence of samples.
+
+    Args:
+        traces: the traces: roverd's, or any of `abstract_dataloader`'s kind.
+
+    Attributes:
+        traces: the traces.
+    """
+
+    def __init__(self, traces: Sequence[spec.Trace[TSample]]) -> None:
+        self.traces = traces
+
+    @staticmethod
+    def find_traces(*paths: Path, follow_symlinks: bool = False) -> list[str]:
+        """Find traces: folders that hold a `config.yaml`.
+
+        Args:
+            paths: where to look, at any depth. The folders of sensors are not looked into.
+            follow_symlinks: whether to look into folders that are links. No folder is visited
+                twice, so that loops end.
+
+        Returns:
+            Paths of the traces, sorted.
+
+        Raises:
+            MissingFileError: one of `paths` is not there.
+        """
+        found: set[str] = set()
+        visited: set[tuple[int, int]] = set()
+        for path in paths:
+            folder = os.fspath(path)
+            if not os.path.isdir(folder):
+                raise MissingFileError(f"{folder}: no such folder; expected one with traces")
+            found.update(_traces_below(folder, follow_symlinks, visited))
+        return sorted(found)
+
+    @classmethod
+    def from_config(
+        cls,
+        paths: Sequence[Path] | Path,
+        sync: Sync,
+        sensors: Sensors = None,
+        include_virtual: bool = False,
+        workers: int = 0,
+    ) -> Self:
+        """Open traces as a dataset.
+
+        Args:
+            paths: the traces' folders.
+            sync: how frames of the sensors make a sample; see `Trace.from_config`.
+            sensors: what to open each sensor as; see `Trace.from_config`.
+            include_virtual: whether all sensors include the virtual ones.
+            workers: how many traces to open at a time; below 0 for all at once.
+
+        Returns:
+            The dataset, its traces in the order of `paths`.
+        """
+        folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+
+        def open_trace(path: Path) -> Trace[TSample]:
+            return Trace[TSample].from_config(path, sync, sensors, include_virtual)
+
+        limit = len(folders) if workers < 0 else max(1, workers)
+        return cls(map_all(open_trace, folders, limit))
+
+    @cached_property
+    def indices(self) -> NDArray[np.int64]:
+        """Int64[traces]: for each trace, the number of samples up to its end."""
+        return np.cumsum([len(trace) for trace in self.traces], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return int(self.indices[-1]) if len(self.indices) else 0
+
+    def __getitem__(self, index: Any) -> TSample:
+        """A sample by number.
+
+        Args:
+            index: number of the sample; negative: from the end.
+
+        Returns:
+            The sample of the trace that it belongs to.
+
+        Raises:
+            OutOfRangeError: there is no such sample.
+        """
+        number = _sample_number(index, len(self), "dataset")
+        trace = int(np.searchsorted(self.indices, number, side="right"))
+        before = int(self.indices[trace - 1]) if trace else 0
+        return self.traces[trace][number - before]
+
+    def __iter__(self) -> Iterator[TSample]:
+        for number in range(len(self)):
+            yield self[number]
+
+    def children(self) -> Iterable[Any]:
+        """The traces."""
+        return self.traces
+
+
+def split(
+    dataset: abstract.Dataset[TSample], start: float = 0.0, end: float = 1.0
+) -> Dataset[TSample]:
+    """The same part of every trace of a dataset.
+
+    Splits that adjoin share no sample and lose none.
+
+    Args:
+        dataset: a dataset of traces.
+        start: where the part begins, as a proportion of each trace.
+        end: where it ends.
+
+    Returns:
+        Samples `floor(n * start)` to `floor(n * end)` (exclusive) of each trace of `n` samples.
+
+    Raises:
+        ValueError: not `0 <= start < end <= 1`.
+    """
+    if not 0.0 <= start < end <= 1.0:
+        raise ValueError(f"expected 0 <= start < end <= 1, got start={start} and end={end}")
+    return Dataset([_part(trace, start, end) for trace in dataset.traces])
+
+
+def _part(trace: spec.Trace[TSample], start: float, end: float) -> spec.Trace[TSample]:
+    if not isinstance(trace, abstract.Trace):
+        raise TypeError(
+            f"expected traces with sensors and indices, as roverd.Trace or "
+            f"abstract_dataloader.abstract.Trace has them, got {type(trace).__name__}"
+        )
+    count = len(trace)
+    wanted = slice(_floor(count, start), _floor(count, end))
+    indices = trace.indices
+    if indices is None:
+        names = cast(Mapping[str, AnySensor], trace.sensors)  # pyright: ignore[reportUnknownMemberType]
+        indices = {name: np.arange(count) for name in names}
+    part = copy.copy(trace)
+    part.indices = {name: numbers[wanted] for name, numbers in indices.items()}
+    return cast(spec.Trace[TSample], part)
+
+
+def _floor(count: int, proportion: float) -> int:
+    """`floor(count * proportion)` of the number that was meant.
+
+    0.29 is a little less than 29 %, and 100 times that a little less than 29: products within the
+    rounding of their factors of a whole number are that number.
+    """
+    product = count * proportion
+    nearest = round(product)
+    return nearest if abs(product - nearest) <= 4 * math.ulp(product) else math.floor(product)
+
+
+def _sample_number(index: Any, count: int, where: str) -> int:
+    number = operator.index(index)
+    if not -count <= number < count:
+        there = f"there are {count}: 0 to {count - 1}" if count else "there are none"
+        raise OutOfRangeError(f"{where}: sample {number} was asked for, but {there}")
+    return number % count
+
+
+def _open_sensor(folder: str, name: str, kind: SensorType) -> AnySensor:
+    if kind == "auto":
+        kind = name if name in SENSOR_TYPES else None
+    return sensor_types.from_config(os.path.join(folder, name), kind)
+
+
+def _synchronise(
+    sensors: Mapping[str, AnySensor], sync: spec.Synchronization | FrameNumbers, name: str
+) -> FrameNumbers:
+    indices = sync if isinstance(sync, Mapping) else _apply(sync, sensors, name)
+    lengths = {key: len(indices[key]) if key in indices else None for key in sensors}
+    if len(set(lengths.values())) > 1 or None in lengths.values():
+        raise ValueError(
+            f"trace {name!r}: expected the synchronisation to give as many frame numbers for each "
+            f"sensor, got {lengths}"
+        )
+    return indices
+
+
+def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: str) -> FrameNumbers:
+    if type(sync) is generic.Empty:
+        # No samples, whatever the timestamps: they need not be read.
+        return {key: np.empty(0, np.uint32) for key in sensors}
+    stamps = {key: sensor.metadata.timestamps for key, sensor in sensors.items()}
+    empty = [key for key, times in stamps.items() if not len(times)]
+    try:
+        return sync(stamps)
+    except IndexError as error:
+        if not empty:
+            raise
+        raise OutOfRangeError(
+            f"trace {name!r}: cannot be synchronised, since {', '.join(empty)} has no frames; "
+            f"leave such sensors out by naming the others in sensors="
+        ) from error
+
+
+def _traces_below(folder: str, follow_symlinks: bool, visited: set[tuple[int, int]]) -> list[str]:
+    pending = [folder]
+    found: list[str] = []
+    while pending:
+        here = pending.pop()
+        stat = os.stat(here)
+        if (stat.st_dev, stat.st_ino) in visited:
+            continue
+        visited.add((stat.st_dev, stat.st_ino))
+        entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        names = {entry.name for entry in entries}
+        if META in names:
+            continue  # a sensor
+        if CONFIG in names:
+            found.append(here)
+        for entry in reversed(entries):
+            hidden = CONFIG in names and entry.name.startswith("_")
+            if not hidden and entry.is_dir(follow_symlinks=follow_symlinks):
+                pending.append(entry.path)
+    return found
