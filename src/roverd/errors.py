@@ -34,6 +34,10 @@ class MissingFileError(RoverdError, FileNotFoundError):
     """A file that a recording should have is not there."""
 
 
+class AlreadyExistsError(RoverdError, FileExistsError):
+    """The place for something new is taken; what is there was not touched."""
+
+
 class ChannelNotFoundError(RoverdError, KeyError):
     """A sensor has no channel, or a trace no sensor, of that name."""
 

@@ -79,9 +79,10 @@ def discretize(
         if not len(passed):
             continue
         start, end = result[first], result[last]
-        stamps = start + passed * ((end - start) / passed[-1])
+        with np.errstate(over="ignore"):
+            stamps = start + passed * ((end - start) / passed[-1])
         # The last product can be one rounding error past the block's last stamp.
-        result[first + 1 : last + 1] = np.minimum(stamps, end) if end >= start else stamps
+        result[first + 1 : last + 1] = np.clip(stamps, min(start, end), max(start, end))
     return result
 
 
@@ -90,8 +91,8 @@ def _blocks(x: Float64[np.ndarray, " n"], interval: float) -> Iterator[tuple[int
     n = len(x)
     if n == 0:
         return
-    duration = float(x[-1] - x[0])
-    samples = interval * n / duration if duration > 0 else float(n)
+    duration = float(x[-1]) - float(x[0])
+    samples = interval * n / duration if duration else float(n)
     block = max(1, int(min(samples, float(n))))
     for first in range(0, n, block):
         yield first, min(first + block, n) - 1

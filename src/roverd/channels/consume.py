@@ -24,16 +24,21 @@ Check = Callable[[Any], NDArray[Any]]
 
 
 class Consumer:
-    """A stream being written in a background thread.
+    """A stream being written, or that has been.
 
     Args:
-        run: what the thread does, given the sink to write to.
+        run: what there is to do, given the sink to write to.
         sink: where the frames go.
         idle: whether everything that has come so far is taken; asked when the interpreter exits.
+        thread: whether to do it in a background thread, or here and now.
     """
 
     def __init__(
-        self, run: Callable[["_Sink"], None], sink: "_Sink", idle: Callable[[], bool]
+        self,
+        run: Callable[["_Sink"], None],
+        sink: "_Sink",
+        idle: Callable[[], bool],
+        thread: bool = True,
     ) -> None:
         self._error: BaseException | None = None
         self._sink = sink
@@ -41,8 +46,11 @@ class Consumer:
         self._thread = threading.Thread(
             target=self._run, args=(run,), name="roverd-consume", daemon=True
         )
-        _running.add(self)
-        self._thread.start()
+        if thread:
+            _running.add(self)
+            self._thread.start()
+        else:
+            run(sink)
 
     def _run(self, run: Callable[["_Sink"], None]) -> None:
         try:
@@ -64,7 +72,8 @@ class Consumer:
         Raises:
             BaseException: what the producer raised, or why a frame could not be written.
         """
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         if self._error is not None and not self._thread.is_alive():
             raise self._error
 
@@ -134,7 +143,7 @@ def consume(
     open_writer: Callable[[], Writer],
     batch: int,
     thread: bool,
-) -> Consumer | None:
+) -> Consumer:
     """Write every item of a stream.
 
     Args:
@@ -146,7 +155,7 @@ def consume(
         thread: whether to do so in a background thread.
 
     Returns:
-        The thread's handle, if `thread`.
+        The handle, of a thread if `thread`, and otherwise of what is done.
     """
     sink = _Sink(open_writer)
     queue: ReadableQueue[Any]
@@ -166,10 +175,7 @@ def consume(
             else:
                 _consume_groups((check(item) for item in items), sink)
 
-    if thread:
-        return Consumer(run, sink, queue.empty)
-    run(sink)
-    return None
+    return Consumer(run, sink, queue.empty, thread)
 
 
 def _consume_groups(groups: Iterable[NDArray[Any]], sink: _Sink) -> None:

@@ -222,7 +222,7 @@ class LzmaFrameChannel(SingleFileChannel):
         batch: int = 8,
         *,
         append: bool = False,
-    ) -> Consumer | None:
+    ) -> Consumer:
         """Write frames as they come; see `Channel.consume`.
 
         Args:

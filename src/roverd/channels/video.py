@@ -113,7 +113,7 @@ class VideoChannel(SingleFileChannel):
         fps: float = 10.0,
         *,
         append: bool = False,
-    ) -> Consumer | None:
+    ) -> Consumer:
         """Write single frames as they come; see `Channel.consume`.
 
         Args:

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from roverd.channels import Channel
-from roverd.errors import ChannelNotFoundError, MetadataError
+from roverd.errors import AlreadyExistsError, ChannelNotFoundError, MetadataError
 from roverd.sensors.generic import Correction, Sensor
 from roverd.sensors.meta import (
     META,
@@ -55,7 +55,7 @@ class DynamicSensor(Sensor[dict[str, NDArray[Any]], Metadata]):
         args: further constructor arguments, by channel name.
 
     Raises:
-        FileExistsError: the sensor to be made is there already.
+        AlreadyExistsError: the sensor to be made is there already.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ def _create(path: str, exist_ok: bool) -> None:
     storage = storage_for(path)
     if storage.size(f"{path}/{META}") is not None:
         if not exist_ok:
-            raise FileExistsError(
+            raise AlreadyExistsError(
                 f"{path}/{META}: the sensor is there already; exist_ok=True opens it as it is"
             )
         return

@@ -136,7 +136,7 @@ class LocalAppender:
         """Add `data` at the end, whole or not at all (when the disk is full, say)."""
         try:
             self.write_at(self._end, data)
-        except OSError:
+        except BaseException:
             self._file.truncate(self._end)
             raise
 

@@ -157,7 +157,7 @@ class BlobChannel(Channel):
 
     def consume(  # pyright: ignore[reportIncompatibleMethodOverride] - it accepts more
         self, stream: Streamable[Any], thread: bool = False, append: bool = False
-    ) -> Consumer | None:
+    ) -> Consumer:
         """Write single frames as they come; see `Channel.consume`."""
         return self._consume(stream, thread, append, batch=self.workers)
 

@@ -317,7 +317,7 @@ class Channel(ABC):
         thread: bool = False,
         *,
         append: bool = False,
-    ) -> Consumer | None:
+    ) -> Consumer:
         """Write everything that an iterable or a queue gives, as it comes.
 
         Every frame is checked, and on disk soon after it came. When one is refused or the
@@ -331,7 +331,7 @@ class Channel(ABC):
             append: whether to keep the frames that are there, and add these after them.
 
         Returns:
-            With `thread`, a handle whose `join` raises what went wrong; otherwise nothing.
+            A handle whose `join` waits for the thread, if there is one, and raises what went wrong.
 
         Raises:
             InvalidDataError: a frame of another shape or type.
@@ -340,7 +340,7 @@ class Channel(ABC):
 
     def _consume(
         self, stream: Streamable[Any], thread: bool, append: bool, batch: int = 8, **options: Any
-    ) -> Consumer | None:
+    ) -> Consumer:
         return consume(
             stream,
             check=self._checked_item,

@@ -1,0 +1,98 @@
+"""`roverd info`."""
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from roverd.cli.arguments import Flag, TracePath
+from roverd.cli.text import bytes_text, table
+
+if TYPE_CHECKING:
+    from roverd.ops import ChannelInfo, SensorInfo, TraceInfo
+
+
+def info(
+    path: TracePath,
+    as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
+) -> int:
+    """Show what is in a trace: sensors, channels, sizes, rates, lengths.
+
+    Example: `roverd info /data/recordings/walk`.
+
+    Args:
+        path: the trace's folder.
+        as_json: print one JSON object instead.
+    """
+    from roverd import ops
+
+    found = ops.info(path)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        print(info_text(found))
+    return 0 if found.sound else 1
+
+
+def info_text(trace: "TraceInfo") -> str:
+    """What `roverd info` prints of a trace."""
+    if trace.start is None:
+        start = "no frames"
+    else:
+        moment = datetime.fromtimestamp(trace.start, UTC)
+        start = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
+    lines = [
+        f"trace   {trace.path}",
+        f"start   {start}",
+        f"length  {_seconds(trace.length)}",
+        f"size    {bytes_text(trace.size)}, {bytes_text(trace.datarate)}/s",
+        "",
+    ]
+    rows = [["sensor / channel", "format", "type", "shape"]]
+    rows[0] += ["size", "rate", "n", "duration", "frames/s", "ratio"]
+    problems: list[str] = []
+    for sensor in trace.sensors:
+        rows.append(_sensor_row(sensor))
+        rows += [_channel_row(channel) for channel in sensor.channels]
+        problems += [part.problem for part in (sensor, *sensor.channels) if part.problem]
+    lines += table(rows, right=range(4, 10))
+    if problems:
+        lines += ["", *(f"problem: {problem}" for problem in dict.fromkeys(problems))]
+    return "\n".join(lines)
+
+
+def _sensor_row(sensor: "SensorInfo") -> list[str]:
+    return [
+        sensor.name,
+        "",
+        "",
+        "",
+        bytes_text(sensor.size),
+        f"{bytes_text(sensor.datarate)}/s",
+        str(sensor.n),
+        _seconds(sensor.duration),
+        f"{sensor.rate:.2f}",
+        "",
+    ]
+
+
+def _channel_row(channel: "ChannelInfo") -> list[str]:
+    row = [f"  {channel.name}", channel.format, channel.type]
+    row.append("×".join(map(str, channel.shape)) or "–")
+    if channel.problem:
+        return [*row, bytes_text(channel.size), "unreadable"]
+    if channel.ratio is None and channel.n == 0:
+        return [*row, "none"]
+    ratio = channel.ratio if channel.ratio is not None else math.nan
+    rate = f"{bytes_text(channel.datarate)}/s"
+    return [*row, bytes_text(channel.size), rate, str(channel.n), "", "", f"{ratio:.2f}"]
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 600:
+        return f"{seconds:.3f} s"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:06.3f}"

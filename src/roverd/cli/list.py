@@ -1,0 +1,22 @@
+"""`roverd list`."""
+
+import os
+
+from roverd.cli.arguments import Flag, TracePath
+
+
+def list_traces(path: TracePath, follow_symlinks: Flag = False) -> int:
+    """Print the path of every trace below a folder, one a line, relative to the folder.
+
+    A trace is a folder that holds a config.yaml. Example: `roverd list /data/recordings`.
+
+    Args:
+        path: where to look, at any depth.
+        follow_symlinks: look into folders that are links, too.
+    """
+    from roverd.trace import Dataset
+
+    traces = Dataset.find_traces(path, follow_symlinks=follow_symlinks)
+    for trace in sorted(os.path.relpath(trace, path) for trace in traces):
+        print(trace)
+    return 0

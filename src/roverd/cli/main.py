@@ -1,0 +1,63 @@
+"""Entry point: finds the command, and turns errors into one line and an exit status."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import tyro
+
+from roverd.cli.demo import demo
+from roverd.cli.info import info
+from roverd.cli.list import list_traces
+from roverd.errors import RoverdWarning
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its status: 0 only when all is well."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Args:
+        arguments: the words after `roverd`.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when not, 2 for words that are no command.
+    """
+    commands = tyro.extras.SubcommandApp()
+    commands.command(name="info")(info)
+    commands.command(name="list")(list_traces)
+    commands.command(name="demo")(demo)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return commands.cli(
+                prog="roverd",
+                description="Recordings of many sensors at once: record, read, train.",
+                args=list(arguments),
+            )
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (OSError, ValueError, LookupError) as error:
+        print(f"roverd: error: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_: object, **__: object
+) -> None:
+    label = "warning" if issubclass(category, RoverdWarning) else category.__name__
+    print(f"roverd: {label}: {message}", file=sys.stderr)

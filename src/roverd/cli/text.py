@@ -1,0 +1,42 @@
+"""Text for a terminal."""
+
+from collections.abc import Container, Sequence
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def bytes_text(count: float) -> str:
+    """A number of bytes with three figures and a decimal unit, such as `1.23 MB`."""
+    unit = 0
+    while count >= 999.5 and unit < len(_UNITS) - 1:
+        count /= 1000
+        unit += 1
+    if unit == 0:
+        return f"{count:.0f} B"
+    digits = 2 if count < 9.995 else 1 if count < 99.95 else 0
+    return f"{count:.{digits}f} {_UNITS[unit]}"
+
+
+def table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """Lines of a table.
+
+    Args:
+        rows: cells of each row, the heading first; a row may end early.
+        right: columns that are set flush right.
+
+    Returns:
+        The heading, a rule, and the rows.
+    """
+    widths = [
+        max(len(row[column]) for row in rows if column < len(row))
+        for column in range(max(map(len, rows)))
+    ]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+        )
+        return "  ".join(cells).rstrip()
+
+    return [line(rows[0]), "─" * len(line(rows[0])), *map(line, rows[1:])]

@@ -1,0 +1,184 @@
+"""What is in a trace: sizes, rates, lengths."""
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from roverd.channels import Channel
+from roverd.errors import MissingFileError, RoverdError
+from roverd.sensors import DynamicSensor
+from roverd.storage import storage_for
+from roverd.trace import CONFIG, Trace
+
+__all__ = ["ChannelInfo", "SensorInfo", "TraceInfo", "info"]
+
+
+@dataclass
+class ChannelInfo:
+    """A channel.
+
+    Attributes:
+        name: of the channel.
+        format: on disk.
+        type: of the values, such as `i2`.
+        shape: of one frame.
+        size: bytes on disk.
+        datarate: bytes on disk per second of recording.
+        n: whole frames.
+        ratio: uncompressed bytes for each byte on disk; `None` where there are none.
+        problem: why it cannot be read, empty where it can.
+    """
+
+    name: str
+    format: str
+    type: str
+    shape: list[int]
+    size: int
+    datarate: float
+    n: int
+    ratio: float | None
+    problem: str
+
+
+@dataclass
+class SensorInfo:
+    """A sensor.
+
+    Attributes:
+        name: of the sensor.
+        size: bytes on disk.
+        datarate: bytes on disk per second of recording.
+        n: frames that all channels have.
+        start: time of the first frame, in seconds since the epoch; `None` without frames.
+        duration: seconds from the first to the last frame.
+        rate: frames per second.
+        channels: its channels.
+        problem: why it cannot be read, empty where it can.
+    """
+
+    name: str
+    size: int
+    datarate: float
+    n: int
+    start: float | None
+    duration: float
+    rate: float
+    channels: list[ChannelInfo]
+    problem: str
+
+
+@dataclass
+class TraceInfo:
+    """A trace.
+
+    Attributes:
+        path: its folder.
+        start: where the time begins that all sensors with frames share, in seconds since the
+            epoch; `None` where there is none.
+        length: of that time, in seconds.
+        size: bytes on disk.
+        datarate: bytes on disk per second of recording.
+        sensors: its sensors, virtual ones included.
+    """
+
+    path: str
+    start: float | None
+    length: float
+    size: int
+    datarate: float
+    sensors: list[SensorInfo]
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything that is there can be read."""
+        return not any(
+            part.problem for sensor in self.sensors for part in (sensor, *sensor.channels)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain numbers, strings, lists and dictionaries."""
+        return asdict(self)
+
+
+def info(path: str | os.PathLike[str]) -> TraceInfo:
+    """Look at a trace.
+
+    A channel or sensor that cannot be read is described by its `problem`; it does not keep the
+    others from being described. A channel whose files are not there is no problem: published
+    recordings lack some.
+
+    Args:
+        path: the trace's folder.
+
+    Returns:
+        What is in it.
+
+    Raises:
+        MissingFileError: there is no trace.
+    """
+    folder = os.fspath(path)
+    names = Trace.find_sensors(folder, virtual=True)
+    if not names and storage_for(folder).size(f"{folder}/{CONFIG}") is None:
+        raise MissingFileError(
+            f"{folder}: not a trace; expected a folder with a {CONFIG} or with sensors"
+        )
+    sensors = [_sensor_info(folder, name) for name in names]
+    spans = [(s.start, s.start + s.duration) for s in sensors if s.start is not None]
+    start = max((begin for begin, _ in spans), default=None)
+    end = min((end for _, end in spans), default=0.0)
+    return TraceInfo(
+        path=folder,
+        start=start,
+        length=0.0 if start is None else max(0.0, end - start),
+        size=sum(sensor.size for sensor in sensors),
+        datarate=sum(sensor.datarate for sensor in sensors),
+        sensors=sensors,
+    )
+
+
+def _sensor_info(folder: str, name: str) -> SensorInfo:
+    try:
+        sensor = DynamicSensor(f"{folder}/{name}")
+    except RoverdError as error:
+        return SensorInfo(name, 0, 0.0, 0, None, 0.0, 0.0, [], str(error))
+    problem = ""
+    try:
+        count, duration, rate = len(sensor), sensor.duration, sensor.framerate
+    except RoverdError as error:
+        count, duration, rate, problem = 0, 0.0, 0.0, str(error)
+    return SensorInfo(
+        name=name,
+        size=sensor.filesize,
+        datarate=sensor.filesize / duration if duration else 0.0,
+        n=count,
+        start=float(sensor.timestamps[0]) if count else None,
+        duration=duration,
+        rate=rate,
+        channels=[
+            _channel_info(key, sensor.config[key], channel, duration)
+            for key, channel in sensor.channels.items()
+        ],
+        problem=problem,
+    )
+
+
+def _channel_info(
+    name: str, entry: dict[str, Any], channel: Channel, duration: float
+) -> ChannelInfo:
+    problem = ""
+    try:
+        count = len(channel)
+    except RoverdError as error:
+        count, problem = 0, str(error)
+    size = channel.filesize
+    return ChannelInfo(
+        name=name,
+        format=str(entry["format"]),
+        type=channel.type.str[1:],
+        shape=list(channel.shape),
+        size=size,
+        datarate=size / duration if duration else 0.0,
+        n=count,
+        ratio=count * channel.size / size if size else None,
+        problem=problem,
+    )
