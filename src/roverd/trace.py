@@ -1,5 +1,6 @@
 """Traces and datasets: sensors recorded together, read as synchronised samples."""
 
+import bisect
 import copy
 import math
 import operator
@@ -163,7 +164,7 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
             return self.sensors[name][number if indices is None else int(indices[name][number])]
 
         names = list(self.sensors)
-        return dict(zip(names, map_all(read, names), strict=True))
+        return dict(zip(names, map_all(read, names, len(names)), strict=True))
 
     def __iter__(self) -> Iterator[TSample]:
         for number in range(len(self)):
@@ -241,6 +242,10 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         """Int64[traces]: for each trace, the number of samples up to its end."""
         return np.cumsum([len(trace) for trace in self.traces], dtype=np.int64)
 
+    @cached_property
+    def _ends(self) -> list[int]:
+        return self.indices.tolist()
+
     def __len__(self) -> int:
         """Number of samples."""
         return int(self.indices[-1]) if len(self.indices) else 0
@@ -257,9 +262,10 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         Raises:
             OutOfRangeError: there is no such sample.
         """
-        number = _sample_number(index, len(self), "dataset")
-        trace = int(np.searchsorted(self.indices, number, side="right"))
-        before = int(self.indices[trace - 1]) if trace else 0
+        ends = self._ends
+        number = _sample_number(index, ends[-1] if ends else 0, "dataset")
+        trace = bisect.bisect_right(ends, number)
+        before = ends[trace - 1] if trace else 0
         return self.traces[trace][number - before]
 
     def __iter__(self) -> Iterator[TSample]:
@@ -367,22 +373,31 @@ def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: s
 
 
 def _traces_below(folder: str, follow_symlinks: bool, visited: set[tuple[int, int]]) -> list[str]:
-    pending = [folder]
+    pending = [(folder, False)]
     found: list[str] = []
     while pending:
-        here = pending.pop()
+        here, in_trace = pending.pop()
         stat = os.stat(here)
         if (stat.st_dev, stat.st_ino) in visited:
             continue
         visited.add((stat.st_dev, stat.st_ino))
-        entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        with os.scandir(here) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
         names = {entry.name for entry in entries}
-        if META in names:
-            continue  # a sensor
-        if CONFIG in names:
+        is_trace = CONFIG in names
+        if is_trace:
             found.append(here)
+        elif in_trace and META in names:
+            continue  # a sensor
         for entry in reversed(entries):
-            hidden = CONFIG in names and entry.name.startswith("_")
-            if not hidden and entry.is_dir(follow_symlinks=follow_symlinks):
-                pending.append(entry.path)
+            hidden = is_trace and entry.name.startswith("_")
+            if not hidden and _is_folder(entry, follow_symlinks):
+                pending.append((entry.path, is_trace))
     return found
+
+
+def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:
+        return False  # a link that leads to itself

@@ -40,6 +40,7 @@ class NPZBlobChannel(BlobChannel):
     ) -> None:
         super().__init__(path, dtype, shape, workers, length)
         self.compress = compress
+        self._npy = npz.npy_header(self.shape, self.type)
 
     def _read_blob(self, index: int) -> NDArray[Any]:
         out = np.empty(self.shape, self.type)
@@ -49,10 +50,10 @@ class NPZBlobChannel(BlobChannel):
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         path = self._filename(index) + ".npz"
         file = self._storage.open(path, keep=False)
-        begin = npz.stored_at(file.read(0, npz.HEAD_SIZE), file.size, out)
+        begin = npz.stored_at(file.read(0, npz.HEAD_SIZE), file.size, self._npy, self.size)
         if begin is not None:
             # Known to be the bytes themselves: no need to take the file apart.
-            file.read_into(begin, out.reshape(-1).view(np.uint8).data)
+            file.read_into(begin, out.data)
             return
         try:
             npz.decode_into(file.read(0, file.size), out)

@@ -101,7 +101,7 @@ class FixedLayout:
 
     def _read_run(self, first: int, out: NDArray[Any]) -> None:
         """Fill `out` with the frames from `first` on."""
-        read = self._file.read_into(first * self._size, out.reshape(-1).view(np.uint8).data)
+        read = self._file.read_into(first * self._size, out.data)
         if read != out.nbytes:
             raise CorruptFileError(
                 f"{self._file.path}: expected {out.nbytes} bytes from byte "

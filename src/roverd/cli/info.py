@@ -2,13 +2,14 @@
 
 import json
 import math
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from roverd.cli.arguments import Flag, TracePath
-from roverd.cli.text import bytes_text, table
+from roverd.cli.text import bytes_text, error_text, table
 
 if TYPE_CHECKING:
     from roverd.ops import ChannelInfo, SensorInfo, TraceInfo
@@ -33,7 +34,9 @@ def info(
         print(json.dumps(found.to_dict(), indent=2))
     else:
         print(info_text(found))
-    return 0 if found.sound else 1
+    for problem in found.problems:
+        print(error_text(problem), file=sys.stderr)
+    return 1 if found.problems else 0
 
 
 def info_text(trace: "TraceInfo") -> str:
@@ -52,15 +55,10 @@ def info_text(trace: "TraceInfo") -> str:
     ]
     rows = [["sensor / channel", "format", "type", "shape"]]
     rows[0] += ["size", "rate", "n", "duration", "frames/s", "ratio"]
-    problems: list[str] = []
     for sensor in trace.sensors:
         rows.append(_sensor_row(sensor))
         rows += [_channel_row(channel) for channel in sensor.channels]
-        problems += [part.problem for part in (sensor, *sensor.channels) if part.problem]
-    lines += table(rows, right=range(4, 10))
-    if problems:
-        lines += ["", *(f"problem: {problem}" for problem in dict.fromkeys(problems))]
-    return "\n".join(lines)
+    return "\n".join([*lines, *table(rows, right=range(4, 10))])
 
 
 def _sensor_row(sensor: "SensorInfo") -> list[str]:
@@ -81,7 +79,7 @@ def _sensor_row(sensor: "SensorInfo") -> list[str]:
 def _channel_row(channel: "ChannelInfo") -> list[str]:
     row = [f"  {channel.name}", channel.format, channel.type]
     row.append("×".join(map(str, channel.shape)) or "–")
-    if channel.problem:
+    if channel.problem and channel.n == 0:
         return [*row, bytes_text(channel.size), "unreadable"]
     if channel.ratio is None and channel.n == 0:
         return [*row, "none"]

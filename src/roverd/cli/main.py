@@ -10,6 +10,7 @@ import tyro
 from roverd.cli.demo import demo
 from roverd.cli.info import info
 from roverd.cli.list import list_traces
+from roverd.cli.text import error_text
 from roverd.errors import RoverdWarning
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -48,12 +49,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (OSError, ValueError, LookupError) as error:
-        print(f"roverd: error: {_one_line(error)}", file=sys.stderr)
+        print(error_text(error), file=sys.stderr)
         return 1
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _show_warning(

@@ -17,6 +17,12 @@ def bytes_text(count: float) -> str:
     return f"{count:.{digits}f} {_UNITS[unit]}"
 
 
+def error_text(error: BaseException | str) -> str:
+    """What is printed of an error: one line, whatever its message."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"roverd: error: {text}"
+
+
 def table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
     """Lines of a table.
 

@@ -4,6 +4,7 @@ Arrays and zips are as NumPy writes them (NEP 1; PKWARE APPNOTE 4.3.7).
 """
 
 import io
+import re
 import zipfile
 import zlib
 from typing import IO, Any
@@ -19,6 +20,12 @@ _LOCAL_HEADER = 30  # bytes before the entry's name
 _NPY_PREFIX = 10  # magic, version, length of the header
 _DIRECTORY = 46 + len(_ENTRY) + 22  # a zip directory of one entry
 _CHUNK = 1 << 16
+_LONGEST_HEADER = 10_000  # as in NumPy
+_FIELDS = (
+    r"""['"]descr['"]\s*:\s*['"]([<>|=]?[A-Za-z]\d*)['"]""",
+    r"""['"]fortran_order['"]\s*:\s*(True|False)""",
+    r"""['"]shape['"]\s*:\s*\(((?:\s*\d{1,18}L?\s*,?)*)\s*\)""",
+)
 
 HEAD_SIZE = 512
 """Bytes from the start of a file that hold the headers of its first array."""
@@ -32,7 +39,7 @@ def encode(frame: NDArray[Any], compress: bool = False) -> bytes:
     return file.getvalue()
 
 
-def stored_at(head: bytes, size: int, frame: NDArray[Any]) -> int | None:
+def stored_at(head: bytes, size: int, npy: bytes, nbytes: int) -> int | None:
     """Where in the file the bytes of a stored array begin, so that they can be read in place.
 
     Like a `raw` channel, an array read in place is not checked against the CRC in the zip.
@@ -40,13 +47,16 @@ def stored_at(head: bytes, size: int, frame: NDArray[Any]) -> int | None:
     Args:
         head: the first `HEAD_SIZE` bytes of the file.
         size: bytes in the file.
-        frame: an array of the shape and dtype that is expected.
+        npy: `npy_header` of the array that is expected.
+        nbytes: bytes of that array.
 
     Returns:
         The offset; `None` if `decode_into` has to find out, because the array is deflated, not the
         first entry, written in another way, or not as expected.
     """
-    if head[:4] != b"PK\x03\x04" or head[6] & 1 or head[8:10] != b"\0\0":
+    if len(head) < _LOCAL_HEADER or head[:4] != b"PK\x03\x04":
+        return None
+    if head[6] & 1 or head[8:10] != b"\0\0":  # encrypted, or compressed
         return None
     name_size = int.from_bytes(head[26:28], "little")
     if head[_LOCAL_HEADER : _LOCAL_HEADER + name_size] != _ENTRY:
@@ -55,10 +65,10 @@ def stored_at(head: bytes, size: int, frame: NDArray[Any]) -> int | None:
     if head[entry : entry + 8] != b"\x93NUMPY\x01\0":
         return None
     begin = entry + _NPY_PREFIX + int.from_bytes(head[entry + 8 : entry + 10], "little")
-    if head[entry + _NPY_PREFIX : begin].rstrip() != _npy_header(frame):
+    if head[entry + _NPY_PREFIX : begin].rstrip() != npy:
         return None
     # The zip's directory follows the array in a file that is whole.
-    return begin if begin + frame.nbytes + _DIRECTORY <= size else None
+    return begin if begin + nbytes + _DIRECTORY <= size else None
 
 
 def decode_into(data: bytes, out: NDArray[Any]) -> None:
@@ -69,13 +79,7 @@ def decode_into(data: bytes, out: NDArray[Any]) -> None:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(f"{_KEY}.npy") as entry:
-            version = np.lib.format.read_magic(entry)
-            read_header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read_header(entry)
+            shape, fortran, dtype = _read_header(entry)
             if shape != out.shape or dtype.newbyteorder("<") != out.dtype:
                 raise CorruptFileError(
                     f"array {_KEY!r} is {dtype} {shape}, expected {out.dtype} {out.shape}"
@@ -94,9 +98,34 @@ def decode_into(data: bytes, out: NDArray[Any]) -> None:
     out[...] = values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
 
 
-def _npy_header(array: NDArray[Any]) -> bytes:
-    shape = str(tuple(array.shape))
-    return f"{{'descr': '{array.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """What NumPy writes before an array's bytes, without the padding."""
+    return f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+
+
+def _read_header(entry: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and dtype of the array that follows.
+
+    NumPy's own function evaluates the header with `ast`, which fails now and then when threads do
+    so side by side (CPython issue 106905), and reads headers of any length.
+    """
+    prefix = _read_at_most(entry, _NPY_PREFIX)
+    extra = b""
+    if prefix[6:7] in (b"\2", b"\3"):  # from version 2 on, the length has four bytes
+        extra = _read_at_most(entry, 2)
+    size = int.from_bytes(prefix[8:10] + extra, "little")
+    if len(prefix) < _NPY_PREFIX or prefix[:6] != b"\x93NUMPY" or size > _LONGEST_HEADER:
+        raise CorruptFileError(f"array {_KEY!r} does not begin with a .npy header")
+    header = _read_at_most(entry, size).decode("latin1")
+    fields = [re.findall(pattern, header) for pattern in _FIELDS]
+    if [len(found) for found in fields] != [1, 1, 1]:
+        raise CorruptFileError(f"array {_KEY!r} is not one of numbers: {header:.200}")
+    (descr,), (fortran,), (shape,) = fields
+    try:
+        dtype = np.dtype(descr)
+    except TypeError:
+        raise CorruptFileError(f"array {_KEY!r} is of the unknown type {descr!r}") from None
+    return tuple(map(int, re.findall(r"\d+", shape))), fortran == "True", dtype
 
 
 def _read_at_most(entry: IO[bytes], size: int) -> bytes:

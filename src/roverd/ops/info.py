@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from roverd.channels import Channel
+from roverd.channels.abstract import BlobChannel
 from roverd.errors import MissingFileError, RoverdError
 from roverd.sensors import DynamicSensor
 from roverd.storage import storage_for
@@ -26,7 +27,7 @@ class ChannelInfo:
         datarate: bytes on disk per second of recording.
         n: whole frames.
         ratio: uncompressed bytes for each byte on disk; `None` where there are none.
-        problem: why it cannot be read, empty where it can.
+        problem: why it, or what is beyond `n`, cannot be read; empty where it can.
     """
 
     name: str
@@ -89,11 +90,10 @@ class TraceInfo:
     sensors: list[SensorInfo]
 
     @property
-    def sound(self) -> bool:
-        """Whether everything that is there can be read."""
-        return not any(
-            part.problem for sensor in self.sensors for part in (sensor, *sensor.channels)
-        )
+    def problems(self) -> list[str]:
+        """Why parts of it cannot be read, each reason once; none where all is well."""
+        parts = [part for sensor in self.sensors for part in (sensor, *sensor.channels)]
+        return list(dict.fromkeys(part.problem for part in parts if part.problem))
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain numbers, strings, lists and dictionaries."""
@@ -170,6 +170,8 @@ def _channel_info(
         count = len(channel)
     except RoverdError as error:
         count, problem = 0, str(error)
+    if isinstance(channel, BlobChannel) and (gap := channel.gap()):
+        problem = f"{channel.path}: number {gap[0]} is missing, though {gap[1]} is there"
     size = channel.filesize
     return ChannelInfo(
         name=name,

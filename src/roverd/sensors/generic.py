@@ -128,9 +128,8 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
         return self._timestamps
 
     def _recorded_timestamps(self) -> Float64[np.ndarray, " n"]:
-        lengths = {
-            name: len(channel) for name, channel in self.channels.items() if channel.exists()
-        }
+        counts = {name: channel.whole_frames() for name, channel in self.channels.items()}
+        lengths = {name: count for name, count in counts.items() if count is not None}
         if TIMESTAMPS not in lengths:
             if not any(lengths.values()):
                 return np.empty(0, np.float64)

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -20,6 +21,19 @@ __all__ = ["Pose"]
 
 _SHAPES: Mapping[str, tuple[int, ...]] = {"pos": (3,), "vel": (3,), "acc": (3,), "rot": (3, 3)}
 _TIMES = "t"
+
+# What NumPy, zipfile and zlib raise on files that are damaged, or that lie about their size.
+_UNREADABLE = (
+    KeyError,
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
@@ -82,13 +96,17 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 times = np.asarray(file[_TIMES], np.float64)
                 arrays = {name: np.asarray(file[name], np.float32) for name in _SHAPES}
-        except (KeyError, ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+        except _UNREADABLE as error:
             raise CorruptFileError(
                 f"{self.filename}: expected an npz file with the arrays t, {', '.join(_SHAPES)} "
                 f"({error})"
             ) from error
+        if times.ndim != 1:
+            raise CorruptFileError(
+                f"{self.filename}: expected {_TIMES} of one axis, found shape {list(times.shape)}"
+            )
         for name, shape in _SHAPES.items():
-            if arrays[name].shape != (*times.shape, *shape) or times.ndim != 1:
+            if arrays[name].shape != (len(times), *shape):
                 raise CorruptFileError(
                     f"{self.filename}: expected {name} of shape {[len(times), *shape]}, found "
                     f"{list(arrays[name].shape)}"

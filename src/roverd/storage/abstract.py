@@ -33,7 +33,10 @@ class File(Protocol):
         ...
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill `buffer` from `offset` on; returns how many bytes there were for it."""
+        """Fill `buffer` from `offset` on; returns how many bytes there were for it.
+
+        The buffer is C-contiguous, of any shape and type.
+        """
         ...
 
 

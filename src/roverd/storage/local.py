@@ -8,6 +8,9 @@ import threading
 import time
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
+from stat import S_ISDIR
+
+import numpy as np
 
 from roverd.storage.abstract import BytesLike
 
@@ -26,11 +29,14 @@ _CLOCK_TICK = 100_000_000  # nanoseconds
 class _Handle:
     """An open file descriptor; closed when nobody reads from it any more."""
 
-    __slots__ = ("descriptor", "identity")
+    __slots__ = ("descriptor", "identity", "stat")
 
     def __init__(self, path: str) -> None:
         self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        stat = os.fstat(self.descriptor)
+        self.stat = stat = os.fstat(self.descriptor)
+        if S_ISDIR(stat.st_mode):
+            os.close(self.descriptor)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         self.identity = (stat.st_dev, stat.st_ino)
 
     def __del__(self) -> None:
@@ -59,14 +65,14 @@ class LocalFile:
         handle = _handles.get(path)
         if handle is None:
             handle = _Handle(path)
-            stat = os.fstat(handle.descriptor)
+            stat = handle.stat
             if keep:
                 _keep(path, handle)
         else:
             stat = os.stat(path)
             if handle.identity != (stat.st_dev, stat.st_ino):  # another file has taken the name
                 handle = _Handle(path)
-                stat = os.fstat(handle.descriptor)
+                stat = handle.stat
                 _keep(path, handle)
         self.path = path
         self.size = stat.st_size
@@ -87,9 +93,13 @@ class LocalFile:
         """Fill `buffer` from `offset` on; returns how many bytes there were for it."""
         descriptor = self._handle.descriptor
         total = buffer.nbytes
-        done = _pread_into(descriptor, buffer[:_READ_LIMIT], offset)
+        done = _pread_into(descriptor, buffer, offset) if total <= _READ_LIMIT else 0
+        if done == total:
+            return done
+        # As bytes, of which a part can be taken; `memoryview.cast` knows no complex numbers.
+        rest = np.frombuffer(buffer, np.uint8).data
         while done < total:
-            piece = _pread_into(descriptor, buffer[done : done + _READ_LIMIT], offset + done)
+            piece = _pread_into(descriptor, rest[done : done + _READ_LIMIT], offset + done)
             if piece == 0:
                 break
             done += piece
@@ -181,6 +191,8 @@ class LocalStorage:
         try:
             stat = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not S_ISDIR(stat.st_mode):
             return None
         now = time.time_ns()
         if abs(now - stat.st_mtime_ns) < _CLOCK_TICK:

@@ -107,10 +107,14 @@ class Channel(ABC):
 
     def __len__(self) -> int:
         """Number of whole frames on disk now; 0 where there is no data."""
+        return self.whole_frames() or 0
+
+    def whole_frames(self) -> int | None:
+        """Number of whole frames on disk now; `None` where there is no data."""
         try:
             return len(self._layout())
         except FileNotFoundError:
-            return 0
+            return None
 
     def _existing_layout(self) -> Layout:
         try:
@@ -161,7 +165,7 @@ class Channel(ABC):
         array = np.frombuffer(view, self.type).reshape(-1, *self.shape)
         if final and view.readonly:
             array = array.copy()
-        return array if batch else array[0]
+        return array if batch else array[0, ...]
 
     def read(self, start: SupportsIndex = 0, samples: SupportsIndex = -1) -> NDArray[Any]:
         """Read consecutive frames.
@@ -273,7 +277,9 @@ class Channel(ABC):
             What `stream` returns. An exception is raised in the consumer; leaving the loop early
             ends the thread.
         """
-        return iter(Prefetch(self.stream(transform, batch), size))  # pyright: ignore
+        # In tuples, since `None`, which a transform may return, ends what is prefetched.
+        wrapped = ((item,) for item in self.stream(transform, batch))
+        return _unwrapped(Prefetch(wrapped, size))
 
     # Writing
 
@@ -394,6 +400,11 @@ class Channel(ABC):
 
     def _holds(self, dtype: np.dtype[Any]) -> bool:
         return dtype.newbyteorder("<") == self.type
+
+
+def _unwrapped(prefetched: Prefetch[tuple[Any]]) -> Iterator[Any]:
+    for (item,) in prefetched:
+        yield item
 
 
 def _there(layout: Layout) -> str:

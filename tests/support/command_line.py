@@ -1,0 +1,49 @@
+"""The command `roverd`, run as a program of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+ENTRY_POINT = "from roverd.cli import main; main()"
+
+
+@dataclass
+class Finished:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+def run_roverd(*arguments: object, cwd: object = None) -> Finished:
+    """Run `roverd` with these arguments; other warnings than those for its user are errors."""
+    flags = ["-W", "error", "-W", "default::UserWarning"]
+    command = [sys.executable, *flags, "-c", ENTRY_POINT, *map(str, arguments)]
+    # Absolute, for `cwd`; and as text in any locale.
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(":") if path]
+    environment = {**os.environ, "PYTHONPATH": ":".join(paths), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        cwd=str(cwd) if cwd else None,
+        timeout=60,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def expect_one_line_error(finished: Finished, *names: object) -> None:
+    """Assert that a command failed with one line on stderr that has these names in it."""
+    assert finished.status == 1
+    assert finished.out == ""
+    (line,) = finished.err.splitlines()
+    assert all(str(name) in line for name in names)
+    assert "Traceback" not in line
