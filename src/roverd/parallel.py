@@ -1,4 +1,4 @@
-"""Work on all cores: one thread pool for the process, and callers that help.
+"""Work on all cores: thread pools that the whole process shares, and callers that help.
 
 The codecs release the GIL, so threads are enough. Work may nest (a trace reads
 its sensors side by side, each of which reads its channels side by side) and
@@ -16,8 +16,12 @@ from typing import TypeVar
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+# Work that waits (for files, object stores, whatever a user's code does) may be wider than the
+# machine has cores.
+_WIDEST = 32
+
 _lock = threading.Lock()
-_pool: ThreadPoolExecutor | None = None
+_pools: dict[int, ThreadPoolExecutor] = {}
 
 
 def thread_count() -> int:
@@ -30,30 +34,32 @@ def thread_count() -> int:
 _THREADS = thread_count()
 
 
-def _shared_pool() -> ThreadPoolExecutor:
-    global _pool
-    if _pool is None:
+def _shared_pool(threads: int) -> ThreadPoolExecutor:
+    pool = _pools.get(threads)
+    if pool is None:
         with _lock:
-            if _pool is None:
-                _pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="roverd")
-    return _pool
+            pool = _pools.get(threads)
+            if pool is None:
+                pool = ThreadPoolExecutor(threads, thread_name_prefix="roverd")
+                _pools[threads] = pool
+    return pool
 
 
-def _forget_pool() -> None:
-    # A forked child has the pool's object but none of its threads.
-    global _lock, _pool
+def _forget_pools() -> None:
+    # A forked child has the pools' objects but none of their threads.
+    global _lock
     _lock = threading.Lock()
-    _pool = None
+    _pools.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_pools)
 
 
-def _ask_for_help(work: Callable[[], None], helpers: int) -> list[Future[None]]:
+def _ask_for_help(work: Callable[[], None], helpers: int, threads: int) -> list[Future[None]]:
     asked: list[Future[None]] = []
     try:
-        pool = _shared_pool()
+        pool = _shared_pool(threads)
         asked.extend(pool.submit(work) for _ in range(helpers))
     except RuntimeError:
         # The interpreter is shutting down and takes no more work; the caller does it alone.
@@ -69,14 +75,16 @@ def for_each(
     Args:
         function: called once for each item; calls run side by side in any order.
         items: what to call it on.
-        limit: at most so many calls at once; as many as there are cores if `None`.
+        limit: at most so many calls at once (and never more than 32), for work that waits; as
+            many as there are cores if `None`, for work that computes.
 
     Raises:
         BaseException: what `function` raised, for the first item in order that failed; items not
             begun by then are left out, and none is still running when it is raised.
     """
     count = len(items)
-    helpers = min(count, _THREADS if limit is None else limit) - 1
+    threads = _THREADS if limit is None else _WIDEST
+    helpers = min(count, _THREADS if limit is None else min(limit, _WIDEST)) - 1
     if helpers <= 0:
         for item in items:
             function(item)
@@ -95,7 +103,7 @@ def for_each(
             except BaseException as error:  # noqa: BLE001 - carried to the caller below
                 failures.append((position, error))
 
-    asked = _ask_for_help(work, helpers)
+    asked = _ask_for_help(work, helpers, threads)
     work()
     for helper in asked:
         if not helper.cancel():

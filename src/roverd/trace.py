@@ -18,6 +18,7 @@ from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeErro
 from roverd.parallel import map_all
 from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
+from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
 
 __all__ = ["Dataset", "Trace", "split"]
@@ -167,8 +168,19 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         return dict(zip(names, map_all(read, names, len(names)), strict=True))
 
     def __iter__(self) -> Iterator[TSample]:
-        for number in range(len(self)):
+        """All samples in order, without those at the ends whose windows are not whole."""
+        for number in np.flatnonzero(self._has_whole_windows()).tolist():
             yield self[number]
+
+    def _has_whole_windows(self) -> NDArray[np.bool_]:
+        """For each sample, whether the windows of all sensors are whole."""
+        whole = np.ones(len(self), np.bool_)
+        for name, sensor in self.sensors.items():
+            if isinstance(sensor, WindowedSensor):
+                frames = np.arange(len(self)) if self.indices is None else self.indices[name]
+                last = len(sensor) - 1 - sensor.future
+                whole &= (frames >= sensor.past) & (frames <= last)
+        return whole
 
 
 class Dataset(abstract.Dataset[TSample], Generic[TSample]):
@@ -269,8 +281,12 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         return self.traces[trace][number - before]
 
     def __iter__(self) -> Iterator[TSample]:
-        for number in range(len(self)):
-            yield self[number]
+        """All samples in order, trace by trace."""
+        for trace in self.traces:
+            if isinstance(trace, Trace | Dataset):
+                yield from cast(Iterable[TSample], trace)
+            else:
+                yield from (trace[number] for number in range(len(trace)))
 
     def children(self) -> Iterable[Any]:
         """The traces."""

@@ -53,7 +53,8 @@ class NPZBlobChannel(BlobChannel):
         begin = npz.stored_at(file.read(0, npz.HEAD_SIZE), file.size, self._npy, self.size)
         if begin is not None:
             # Known to be the bytes themselves: no need to take the file apart.
-            file.read_into(begin, out.data)
+            if file.read_into(begin, out.data) != out.nbytes:
+                raise CorruptFileError(f"{path}: the file was cut while it was read")
             return
         try:
             npz.decode_into(file.read(0, file.size), out)

@@ -5,8 +5,10 @@ all cores; but nothing waits for more to come, so that a slow sensor's frame is 
 """
 
 import atexit
+import math
 import os
 import queue as queues
+import sys
 import threading
 import time
 import weakref
@@ -29,7 +31,7 @@ class Consumer:
     Args:
         run: what there is to do, given the sink to write to.
         sink: where the frames go.
-        idle: whether everything that has come so far is taken; asked when the interpreter exits.
+        source: where the items come from, to be watched when the interpreter exits.
         thread: whether to do it in a background thread, or here and now.
     """
 
@@ -37,17 +39,18 @@ class Consumer:
         self,
         run: Callable[["_Sink"], None],
         sink: "_Sink",
-        idle: Callable[[], bool],
+        source: "_Source",
         thread: bool = True,
     ) -> None:
         self._error: BaseException | None = None
         self._sink = sink
-        self._idle = idle
+        self._source = source
         self._thread = threading.Thread(
             target=self._run, args=(run,), name="roverd-consume", daemon=True
         )
         if thread:
             _running.add(self)
+            _finish_at_exit()
             self._thread.start()
         else:
             run(sink)
@@ -79,20 +82,32 @@ class Consumer:
 
     def finish(self) -> None:
         """Write what has come so far, and complete the file, though the stream has not ended."""
-        seen = -1
-        while self._thread.is_alive() and (seen != self._sink.added or not self._idle()):
-            seen = self._sink.added
+        self._source.stop()
+        while self._thread.is_alive():
+            added, idle = self._sink.added, self._source.idle()
             time.sleep(0.02)
+            if idle and self._source.idle() and added == self._sink.added:
+                break
         self._sink.close()
 
 
 _running: weakref.WeakSet[Consumer] = weakref.WeakSet()
 
 
-@atexit.register
 def _finish_all() -> None:
     for consumer in list(_running):
         consumer.finish()
+
+
+def _finish_at_exit() -> None:
+    # Registered last, it is called first: before what queues depend on is torn down.
+    atexit.unregister(_finish_all)
+    atexit.register(_finish_all)
+    # A forked worker of `multiprocessing` leaves without calling what `atexit` knows.
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import util
+
+        util.Finalize(None, _finish_all, exitpriority=100)
 
 
 if hasattr(os, "register_at_fork"):
@@ -158,24 +173,75 @@ def consume(
         The handle, of a thread if `thread`, and otherwise of what is done.
     """
     sink = _Sink(open_writer)
-    queue: ReadableQueue[Any]
     if isinstance(stream, ReadableQueue):
-        queue = cast(ReadableQueue[Any], stream)
+        source = _Source(queue=cast(ReadableQueue[Any], stream))
 
         def run(sink: _Sink) -> None:
-            _consume_groups(_come_by_now(queue, check, batch), sink)
+            _consume_groups(_come_by_now(source, check, batch), sink)
+    elif batch:
+        pending = _Source(queue=queues.Queue[Any](2 * batch))
+        source = _Source(stream, then=pending)
+
+        def run(sink: _Sink) -> None:
+            _consume_ahead(source, pending, sink, check, batch)
     else:
-        items = stream
-        pending: queues.Queue[Any] = queues.Queue(max(1, 2 * batch))
-        queue = pending
+        source = _Source(stream)
 
         def run(sink: _Sink) -> None:
-            if batch:
-                _consume_ahead(items, sink, check, batch, pending)
-            else:
-                _consume_groups((check(item) for item in items), sink)
+            _consume_groups((check(item) for item in source), sink)
 
-    return Consumer(run, sink, queue.empty, thread)
+    return Consumer(run, sink, source, thread)
+
+
+class _Source:
+    """The items of an iterable or a queue, and how far they are taken.
+
+    Args:
+        items: an iterable; what is in `queue` if `None`.
+        queue: the queue.
+        then: where the items are passed on to.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Any] | None = None,
+        queue: ReadableQueue[Any] | None = None,
+        then: "_Source | None" = None,
+    ) -> None:
+        self.queue: ReadableQueue[Any] = queues.Queue[Any]() if queue is None else queue
+        self._items = Buffer(self.queue) if items is None else items
+        self._then = then
+        self._waiting = False
+        self._taken = 0
+        self._limit = math.inf
+
+    def __iter__(self) -> Iterator[Any]:
+        items = iter(self._items)
+        while self._taken < self._limit:
+            self._waiting = True
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self._waiting = False
+            self._taken += 1
+            yield item
+
+    def idle(self) -> bool:
+        """Whether all that has come so far is passed on, and the next item is waited for."""
+        passed_on = self._then is None or self._then.idle()
+        return passed_on and self._waiting and self.queue.empty()
+
+    def stop(self) -> None:
+        """Take what has come by now, and no more: a producer may never pause."""
+        try:
+            # Not every queue tells its size.
+            queued = cast(Any, self.queue).qsize()
+        except (AttributeError, NotImplementedError):
+            return
+        # One may have been taken and not counted yet.
+        self._limit = self._taken + queued + 1
 
 
 def _consume_groups(groups: Iterable[NDArray[Any]], sink: _Sink) -> None:
@@ -187,15 +253,15 @@ def _consume_groups(groups: Iterable[NDArray[Any]], sink: _Sink) -> None:
         sink.close()
 
 
-def _come_by_now(queue: ReadableQueue[Any], check: Check, batch: int) -> Iterator[NDArray[Any]]:
+def _come_by_now(source: _Source, check: Check, batch: int) -> Iterator[NDArray[Any]]:
     """What has come in a queue, up to `batch` frames at a time, without waiting for more."""
-    items = iter(Buffer(queue))
+    items = iter(source)
     ended = False
     failure: BaseException | None = None
     while not ended:
         group: list[NDArray[Any]] = []
         try:
-            while not group or (sum(map(len, group)) < batch and not queue.empty()):
+            while not group or (sum(map(len, group)) < batch and not source.queue.empty()):
                 item = next(items, None)
                 if item is None:
                     ended = True
@@ -209,27 +275,24 @@ def _come_by_now(queue: ReadableQueue[Any], check: Check, batch: int) -> Iterato
         raise failure
 
 
-def _consume_ahead(
-    items: Iterable[Any], sink: _Sink, check: Check, batch: int, pending: queues.Queue[Any]
-) -> None:
+def _consume_ahead(items: _Source, pending: _Source, sink: _Sink, check: Check, batch: int) -> None:
     """Make the items in this thread and write them in another.
 
     A slow producer's frame then need not wait for the next one, and a fast one's are encoded
     together.
     """
+    queue = cast("queues.Queue[Any]", pending.queue)
     writer = Consumer(
-        lambda sink: _consume_groups(_come_by_now(pending, _as_it_is, batch), sink),
-        sink,
-        pending.empty,
+        lambda sink: _consume_groups(_come_by_now(pending, _as_it_is, batch), sink), sink, items
     )
     failure: BaseException | None = None
     try:
         for item in items:
             # Copied, since a producer may fill the same array again.
-            _put(pending, check(item).copy(), writer)
+            _put(queue, check(item).copy(), writer)
     except BaseException as error:  # noqa: BLE001 - raised by `join`, after what came before it
         failure = error
-    _put(pending, None if failure is None else ExceptionSentinel(failure), writer)
+    _put(queue, None if failure is None else ExceptionSentinel(failure), writer)
     writer.join()
 
 

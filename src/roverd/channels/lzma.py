@@ -11,7 +11,7 @@ from roverd.channels.layouts import OffsetLayout
 from roverd.channels.raw import SingleFileChannel
 from roverd.channels.solid import SolidIndex, SolidLayout
 from roverd.channels.utils import Data, Streamable
-from roverd.errors import CorruptFileError, InvalidDataError
+from roverd.errors import CorruptFileError, InvalidDataError, UnsupportedError
 from roverd.formats import xz
 from roverd.parallel import map_all
 from roverd.storage import Appender, File
@@ -32,9 +32,12 @@ class LzmaChannel(SingleFileChannel):
 
     def _layout(self) -> SolidLayout:
         file = self._storage.open(self.path)
-        if self._cache is None or self._cache[0] != file.version:
-            self._cache = (file.version, SolidIndex.of(file))
-        return SolidLayout(file, self._cache[1], self.size)
+        # One look at the cache: another thread may change it at any moment.
+        known = self._cache
+        if known is None or known[0] != file.version:
+            index = SolidIndex.of(file) if known is None else known[1].followed(file)
+            self._cache = known = (file.version, index)
+        return SolidLayout(file, known[1], self.size)
 
     def write(self, data: Data, append: bool = False) -> None:
         """Write frames; see `Channel.write`.
@@ -44,7 +47,7 @@ class LzmaChannel(SingleFileChannel):
                 otherwise the uncompressed bytes of whole frames.
             append: whether to keep the frames that are there.
         """
-        if isinstance(data, bytes | bytearray):
+        if isinstance(data, bytes | bytearray | memoryview):
             data = bytes(data)
             if data.startswith(xz.MAGIC):
                 self._write_streams(data, append)
@@ -63,8 +66,10 @@ class LzmaChannel(SingleFileChannel):
             )
         if append:
             writer = self._writer(append=True)
-            writer.add_streams(data)
-            writer.close()
+            try:
+                writer.add_streams(data)
+            finally:
+                writer.close()
         else:
             self._storage.write(self.path, data)
 
@@ -93,6 +98,7 @@ class LzmaChannel(SingleFileChannel):
                 kept, end = reached // self.size, stream.end
         if end == file.size:
             return
+        _check_nothing_behind(file, end)
         # The frames of a torn stream are compressed anew, in a file that takes this one's place
         # when it is complete.
         with self._storage.replacing(self.path) as replacement:
@@ -155,7 +161,11 @@ class LzmaFrameChannel(SingleFileChannel):
 
     def _layout(self) -> OffsetLayout:
         file, offsets = self._find()
-        return OffsetLayout(file, offsets[:-1], np.diff(offsets), xz.decode_into)
+        layout = OffsetLayout(file, offsets[:-1], np.diff(offsets), xz.decode_into)
+        end = int(offsets[-1])
+        if end != file.size:
+            layout.note = f"the {file.size - end} bytes from byte {end} on hold no whole frame"
+        return layout
 
     def _find(self) -> tuple[File, NDArray[np.int64]]:
         """The data file, and where frames begin and end in it."""
@@ -166,9 +176,11 @@ class LzmaFrameChannel(SingleFileChannel):
             index = None
         file = self._storage.open(self.path)
         version = (file.version, None if index is None else index.version)
-        if self._cache is None or self._cache[0] != version:
-            self._cache = (version, self._offsets(file, index))
-        return file, self._cache[1]
+        # One look at the cache: another thread may change it at any moment.
+        known = self._cache
+        if known is None or known[0] != version:
+            self._cache = known = (version, self._offsets(file, index))
+        return file, known[1]
 
     def _offsets(self, file: File, index: File | None) -> NDArray[np.int64]:
         stored = b"" if index is None else index.read(0, index.size)
@@ -181,19 +193,24 @@ class LzmaFrameChannel(SingleFileChannel):
     def _walk(self, file: File, start: int) -> NDArray[np.int64]:
         """Ends of the whole frames from `start` on, found from the data alone."""
         ends: list[int] = []
+        wrong_size: CorruptFileError | None = None
         try:
             for stream in xz.walk(file.read, start, file.size):
                 if stream.content > self.size or (stream.whole and stream.content < self.size):
-                    raise self._mislabelled(stream, start)
+                    if stream.offset == 0:
+                        wrong_size = self._wrong_size(stream)
+                    break
                 if stream.whole:
                     ends.append(stream.end)
         except CorruptFileError as error:
             if start == 0 and not ends:
                 raise CorruptFileError(f"{file.path}: {error}") from error
+        if wrong_size is not None:
+            raise wrong_size
         return np.array(ends, np.int64)
 
-    def _mislabelled(self, stream: xz.Stream, start: int) -> CorruptFileError:
-        if stream.offset == start == 0 and stream.content > self.size:
+    def _wrong_size(self, stream: xz.Stream) -> CorruptFileError:
+        if stream.content > self.size:
             return CorruptFileError(
                 f"{self.path}: expected one xz stream per frame of {self.size} bytes, found one "
                 f"of {stream.content} bytes or more: this is an 'lzma' file under another name; "
@@ -236,17 +253,21 @@ class LzmaFrameChannel(SingleFileChannel):
         return self._consume(stream, thread, append, batch, preset=preset)
 
     def _replace(self, frames: NDArray[Any], preset: int = 0, **options: Any) -> None:
+        _check_preset(self.path, preset)
         storage = self._storage
         # The data file is moved into place before the index is.
         with storage.replacing(self.index_path) as index, storage.replacing(self.path) as file:
             LzmaFrameWriter(file, index, preset).add(frames)
-            # Until the new one is there, no index is better than that of other data.
-            storage.remove(self.index_path)
+            # Until the new one is there, no index is better than that of other data. Emptied, not
+            # removed, since it may be a link.
+            storage.write(self.index_path, b"")
 
     def _writer(self, append: bool, preset: int = 0, **options: Any) -> "LzmaFrameWriter":
+        _check_preset(self.path, preset)
         storage = self._storage
         if append and self.exists():
-            offsets = self._find()[1]
+            file, offsets = self._find()
+            self._check_appendable(file, offsets)
             expected = offsets.astype("<u8").tobytes()
             if not storage.size(self.index_path) or storage.read(self.index_path) != expected:
                 storage.write(self.index_path, expected)
@@ -254,11 +275,48 @@ class LzmaFrameChannel(SingleFileChannel):
             if data.position != int(offsets[-1]):
                 data.truncate(int(offsets[-1]))
             return LzmaFrameWriter(data, storage.append_to(self.index_path), preset)
-        storage.remove(self.index_path)
+        storage.write(self.index_path, b"")
         storage.write(self.path, b"")
         return LzmaFrameWriter(
             storage.append_to(self.path), storage.append_to(self.index_path), preset
         )
+
+    def _check_appendable(self, file: File, offsets: NDArray[np.int64]) -> None:
+        """Refuse to add frames where that would destroy frames, or mix them with other ones."""
+        _check_nothing_behind(file, int(offsets[-1]))
+        if len(offsets) > 1:
+            last = xz.stream_ending_at(file.read, int(offsets[-1]))
+            if last is not None and last.content != self.size:
+                raise UnsupportedError(
+                    f"{self.path}: expected frames of {self.size} bytes to add others to, found "
+                    f"one of {last.content} bytes; do type and shape in meta.json fit?"
+                )
+
+
+def _check_preset(path: str, preset: int) -> None:
+    if not 0 <= preset <= 9:
+        raise ValueError(f"{path}: preset must be 0 (fast) to 9 (small), got {preset}")
+
+
+def _check_nothing_behind(file: File, end: int) -> None:
+    """Refuse to cut off what is behind `end` when it is more than one torn stream.
+
+    Raises:
+        CorruptFileError: another stream begins there, so that the file was not torn but damaged.
+    """
+    offset = end + len(xz.MAGIC)
+    while offset < file.size:
+        piece = file.read(offset, _STREAM_SIZE)
+        if (found := piece.find(xz.MAGIC)) >= 0:
+            raise CorruptFileError(
+                f"{file.path}: damaged at byte {end}; adding frames would destroy those behind the "
+                f"damage (one begins at byte {offset + found}). Keep a copy of the file, or move "
+                f"it away and record to a new one"
+            )
+        if not piece:
+            return
+        # A stream's first bytes may lie across two pieces.
+        offset += max(1, len(piece) - len(xz.MAGIC) + 1)
 
 
 def _agreed(stored: NDArray[np.uint64], file: File) -> NDArray[np.int64]:
@@ -268,9 +326,20 @@ def _agreed(stored: NDArray[np.uint64], file: File) -> NDArray[np.int64]:
     good = np.concatenate([[True], (stored[1:] > stored[:-1]) & (stored[1:] <= file.size)])
     count = len(good) if good.all() else int(np.argmin(good))
     offsets = stored[:count].astype(np.int64)
-    while len(offsets) > 1 and not xz.ends_whole(file.read, int(offsets[-2]), int(offsets[-1])):
-        offsets = offsets[:-1]
-    return offsets
+
+    def ends_whole(frames: int) -> bool:
+        first, last = int(offsets[frames - 1]), int(offsets[frames])
+        return frames == 0 or xz.ends_whole(file.read, first, last)
+
+    # Usually the last frame is whole, or one of those before it. An index that lies throughout
+    # must not be looked through one by one: from the end in growing steps, then by halves.
+    whole, torn, step = len(offsets) - 1, len(offsets), 1
+    while not ends_whole(whole):
+        whole, torn, step = max(0, whole - step), whole, 2 * step
+    while torn - whole > 1:
+        middle = (whole + torn) // 2
+        whole, torn = (middle, torn) if ends_whole(middle) else (whole, middle)
+    return offsets[: whole + 1]
 
 
 class LzmaFrameWriter:

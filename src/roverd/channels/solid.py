@@ -7,6 +7,7 @@ stopped decompresses nothing twice.
 import lzma
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,14 @@ class SolidIndex:
         streams: its streams in order; the last one may be cut off.
         starts: where each one's content begins in the content of all.
         content: bytes that can be decompressed.
+        note: what was not understood of the file; empty where all was.
         cursors: readers that stopped somewhere, for the next reader to go on from.
     """
 
     streams: list[xz.Stream]
     starts: list[int]
     content: int
+    note: str
     cursors: list["_Cursor"] = field(default_factory=list["_Cursor"])
 
     @classmethod
@@ -51,15 +54,34 @@ class SolidIndex:
             except CorruptFileError as error:
                 if not streams:
                     raise CorruptFileError(f"{file.path}: {error}") from error
-        starts: list[int] = []
-        content = 0
-        for stream in streams:
-            starts.append(content)
-            content += stream.content
-        index = cls(streams, starts, content)
+        return cls._of_streams(file, streams)
+
+    @classmethod
+    def _of_streams(cls, file: File, streams: list[xz.Stream]) -> "SolidIndex":
+        starts = list(accumulate((stream.content for stream in streams), initial=0))
+        content = starts.pop()
+        end = streams[-1].end if streams else 0
+        note = ""
         if streams and not streams[-1].whole:
-            index.content = starts[-1] + _decodable(file, streams[-1])
-        return index
+            content = starts[-1] + _decodable(file, streams[-1])
+            note = f"the xz stream at byte {streams[-1].offset} is torn or damaged"
+        elif end != file.size:
+            note = f"the {file.size - end} bytes from byte {end} on are no xz stream"
+        return cls(streams, starts, content, note)
+
+    def followed(self, file: File) -> "SolidIndex":
+        """What the file holds now, if it has grown since; anything else is found out anew."""
+        last = self.streams[-1] if self.streams else None
+        if last is None or not last.whole or file.size <= last.end:
+            return self.of(file)
+        if xz.stream_ending_at(file.read, last.end) != last:
+            return self.of(file)
+        streams = list(self.streams)
+        try:
+            streams.extend(xz.walk(file.read, last.end, file.size))
+        except CorruptFileError:
+            return self.of(file)
+        return self._of_streams(file, streams)
 
 
 def _decodable(file: File, stream: xz.Stream) -> int:
@@ -91,9 +113,8 @@ class SolidLayout:
         frame_size: bytes of one frame.
     """
 
-    note = ""
-
     def __init__(self, file: File, index: SolidIndex, frame_size: int) -> None:
+        self.note = index.note
         self._file = file
         self._index = index
         self._size = frame_size

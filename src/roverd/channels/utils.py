@@ -107,6 +107,8 @@ class Prefetch(Generic[_Item]):
         self._thread.start()
 
     def __iter__(self) -> Iterator[_Item]:
+        if self._stopped.is_set():
+            return  # whatever there was has been taken, or is not wanted any more
         try:
             yield from Buffer(self.queue)
         finally:
@@ -128,9 +130,15 @@ def _fill(iterator: Iterable[Any], queue: queues.Queue[Any], stopped: threading.
             queue.put(item)
             if stopped.is_set():
                 break
+        end = None
     except BaseException as error:  # noqa: BLE001 - raised in the consumer
-        queue.put(ExceptionSentinel(error))
-    queue.put(None)
+        end = ExceptionSentinel(error)
+    try:
+        for item in (end, None) if end is not None else (None,):
+            # Whoever stopped this thread may be gone: it must not wait for room then.
+            queue.put(item, block=not stopped.is_set())
+    except queues.Full:
+        return
 
 
 def _release(queue: queues.Queue[Any], stopped: threading.Event) -> None:

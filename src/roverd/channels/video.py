@@ -13,7 +13,7 @@ from roverd.channels.layouts import EmptyLayout, Layout, OffsetLayout
 from roverd.channels.other_video import OtherVideoLayout
 from roverd.channels.raw import SingleFileChannel
 from roverd.channels.utils import Data, Streamable
-from roverd.errors import CorruptFileError
+from roverd.errors import CorruptFileError, UnsupportedError
 from roverd.formats import avi, jpeg
 from roverd.parallel import map_all
 from roverd.storage import Appender, File
@@ -69,15 +69,19 @@ class VideoChannel(SingleFileChannel):
 
     def _layout(self) -> Layout:
         file = self._storage.open(self.path)
-        if _is_cut_in_header(file):
+        try:
+            known = self._known(file)
+        except CorruptFileError:
+            if not _is_cut_in_header(file):
+                raise
             return EmptyLayout("the file is cut off inside its header")
-        known = self._known(file)
         if known.index.fourcc not in _JPEG_CODECS and len(known.index):
             return OtherVideoLayout(file, known.index, known.decoders, self.decoder, self.shape)
         return _VideoLayout(self, file, known)
 
     def _known(self, file: File) -> "_Known":
         """Where the frames are, found anew only when the file has changed."""
+        # One look at the cache: another thread may change it at any moment.
         cached: _Known | None = self._cache
         if cached is not None and cached.version == file.version:
             return cached
@@ -88,13 +92,13 @@ class VideoChannel(SingleFileChannel):
                 index = avi.read_index(file.read, file.size)
         except CorruptFileError as error:
             raise CorruptFileError(f"{self.path}: {error}") from error
-        self._cache = _Known(file, index)
-        return self._cache
+        self._cache = known = _Known(file, index)
+        return known
 
     def distrust_index(self, file: File) -> "_Known":
         """Find the frames of a file again, going by its data alone."""
-        self._cache = _Known(file, avi.walk_index(file.read, file.size))
-        return self._cache
+        self._cache = known = _Known(file, avi.walk_index(file.read, file.size))
+        return known
 
     def write(self, data: Data, append: bool = False, fps: float = 10.0) -> None:
         """Write frames; see `Channel.write`.
@@ -129,7 +133,7 @@ class VideoChannel(SingleFileChannel):
 
     def _replace(self, frames: NDArray[Any], fps: float = 10.0, **options: Any) -> None:
         with self._storage.replacing(self.path) as file:
-            writer = self._new_writer(file, fps)
+            writer = self._started(self._new_container(fps), file)
             writer.add(frames)
             writer.close()
 
@@ -137,20 +141,32 @@ class VideoChannel(SingleFileChannel):
         storage = self._storage
         file = storage.open(self.path) if append and self.exists() else None
         if file is None or _is_cut_in_header(file):
+            container = self._new_container(fps)
             storage.write(self.path, b"")
-            return self._new_writer(storage.append_to(self.path), fps)
+            return self._started(container, storage.append_to(self.path))
+        index = self._known(file).index
+        if (index.height, index.width) != self.shape[:2]:
+            raise UnsupportedError(
+                f"{self.path}: expected a video of {self.shape[1]} × {self.shape[0]} pixels to add "
+                f"frames to, found one of {index.width} × {index.height}"
+            )
         try:
             container, end, writes = avi.AviWriter.resume(file.read, file.size)
-        except CorruptFileError as error:
-            raise CorruptFileError(f"{self.path}: {error}") from error
+        except (CorruptFileError, UnsupportedError) as error:
+            raise type(error)(f"{self.path}: {error}") from error
         appender = storage.append_to(self.path)
         _carry_out(writes, appender)
         appender.truncate(end)
         return _VideoWriter(appender, container, self.quality)
 
-    def _new_writer(self, file: Appender, fps: float) -> "_VideoWriter":
+    def _new_container(self, fps: float) -> avi.AviWriter:
         height, width = self.shape[:2]
-        container = avi.AviWriter(width, height, fps)
+        try:
+            return avi.AviWriter(width, height, fps)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
+
+    def _started(self, container: avi.AviWriter, file: Appender) -> "_VideoWriter":
         _carry_out(container.start(), file)
         return _VideoWriter(file, container, self.quality)
 
@@ -235,8 +251,8 @@ class _VideoLayout:
         OffsetLayout(self._file, known.offsets, known.sizes, self._decode).read(frames, out)
 
     def _decode(self, chunk: bytes, out: NDArray[Any]) -> None:
-        size = int.from_bytes(chunk[4:8], "little")
-        if chunk[:4] not in self._known.index.header.names or size != len(chunk) - avi.CHUNK_HEADER:
+        size = len(chunk) - avi.CHUNK_HEADER
+        if not avi.check_chunk_header(chunk[: avi.CHUNK_HEADER], self._known.index, size):
             raise _ContradictionError
         self._channel.decoder.decode_into(memoryview(chunk)[avi.CHUNK_HEADER :], out)
 

@@ -30,6 +30,8 @@ FOOTER_SIZE = 12
 # Bytes of the check after each block, by check ID (section 2.1.1.2).
 _CHECK_SIZES = (0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64)
 
+_PADDING_PIECE = 64 << 10
+
 # One LZMA symbol stands for at most 273 bytes and costs at least 0.3 bits, so that nothing
 # shrinks more than about 7,100-fold. An index that claims more than this lies.
 MAX_RATIO = 8192
@@ -81,7 +83,7 @@ def _decode_with_lzma(data: bytes, expected: int) -> memoryview:
 
 
 def _check_is_one_stream(data: bytes) -> None:
-    stream = _stream_ending_at(lambda offset, size: data[offset : offset + size], len(data))
+    stream = stream_ending_at(lambda offset, size: data[offset : offset + size], len(data))
     if stream is None or stream.offset != 0:
         raise CorruptFileError(
             f"{len(data)} bytes are not one whole xz stream: expected one that begins with "
@@ -118,11 +120,20 @@ class _TornError(Exception):
 
 
 class _Cursor:
-    """Reads forward through a file, in few calls."""
+    """Reads forward through a file.
 
-    def __init__(self, read_at: ReadAt, offset: int, end: int) -> None:
+    Args:
+        read_at: reads the file.
+        offset: where to begin.
+        end: where to stop.
+        ahead: bytes to read at a time. Headers lie up to 64 KiB apart: reading far ahead would
+            mostly read what is skipped.
+    """
+
+    def __init__(self, read_at: ReadAt, offset: int, end: int, ahead: int = 64) -> None:
         self._read_at = read_at
         self._end = end
+        self._ahead = ahead
         self._buffer = b""
         self._start = offset
         self.offset = offset
@@ -134,8 +145,8 @@ class _Cursor:
             if self.offset + size > self._end:
                 raise _TornError
             self._start, begin = self.offset, 0
-            # Headers lie up to 64 KiB apart: reading ahead would mostly read what is skipped.
-            self._buffer = self._read_at(self.offset, min(max(size, 64), self._end - self.offset))
+            size_ahead = min(max(size, self._ahead), self._end - self.offset)
+            self._buffer = self._read_at(self.offset, size_ahead)
             if len(self._buffer) < size:
                 raise _TornError
         self.offset += size
@@ -146,6 +157,17 @@ class _Cursor:
         if self.offset + size > self._end:
             raise _TornError
         self.offset += size
+
+    def skip_padding(self) -> bool:
+        """Pass over zeros, four at a time; whether anything follows them."""
+        while self.offset < self._end:
+            if self.take(4) != b"\0\0\0\0":
+                self.offset -= 4
+                return True
+            zeros = self._end - self.offset
+            piece = self._read_at(self.offset, min(_PADDING_PIECE, zeros))
+            self.offset += (len(piece) - len(piece.lstrip(b"\0"))) // 4 * 4
+        return False
 
     def take_number(self) -> int:
         """A variable-length integer (section 1.2)."""
@@ -202,19 +224,15 @@ class _Progress:
 
 def _walk_stream(cursor: _Cursor, progress: _Progress) -> bool:
     """Pass one stream and the padding before it; whether there was one."""
-    while True:
-        head = cursor.take(4)
-        if head != b"\0\0\0\0":
-            break
-        if cursor.offset == cursor._end:  # pyright: ignore[reportPrivateUsage]
-            return False
-    rest = cursor.take(HEADER_SIZE - 4)
-    if (head + rest)[:6] != MAGIC or rest[2] != 0:
+    if not cursor.skip_padding():
+        return False
+    header = cursor.take(HEADER_SIZE)
+    if header[:6] != MAGIC or header[6] != 0:
         raise CorruptFileError(
             f"at byte {cursor.offset - HEADER_SIZE}: expected an xz stream ({MAGIC.hex()}), "
-            f"found {(head + rest)[:6].hex()}"
+            f"found {header[:6].hex()}"
         )
-    check_size = _CHECK_SIZES[rest[3] & 0x0F]
+    check_size = _CHECK_SIZES[header[7] & 0x0F]
     progress.end = cursor.offset
     blocks = 0
     while (size_byte := cursor.take(1)[0]) != 0:
@@ -278,7 +296,7 @@ def streams_from_end(read_at: ReadAt, size: int) -> list[Stream] | None:
     streams: list[Stream] = []
     end = size
     while end > 0:
-        stream = _stream_ending_at(read_at, end)
+        stream = stream_ending_at(read_at, end)
         if stream is None:
             return None
         streams.append(stream)
@@ -288,26 +306,24 @@ def streams_from_end(read_at: ReadAt, size: int) -> list[Stream] | None:
 
 def ends_whole(read_at: ReadAt, start: int, end: int) -> bool:
     """Whether one stream reaches from `start` to `end`, going by its header, index and footer."""
-    stream = _stream_ending_at(read_at, end)
+    stream = stream_ending_at(read_at, end)
     return stream is not None and stream.offset == start
 
 
-def _stream_ending_at(read_at: ReadAt, end: int) -> Stream | None:
+def stream_ending_at(read_at: ReadAt, end: int) -> Stream | None:
     """The stream (and its padding) that ends there, if its index, footer and header agree."""
     footer_end = end
-    footer = b""
-    while footer_end >= HEADER_SIZE + FOOTER_SIZE:
-        footer = read_at(footer_end - FOOTER_SIZE, FOOTER_SIZE)
-        if footer[-4:] != b"\0\0\0\0":
-            break
-        footer_end -= 4
-    if len(footer) != FOOTER_SIZE or footer[-2:] != FOOTER_MAGIC:
+    footer = read_at(max(0, end - FOOTER_SIZE), FOOTER_SIZE)
+    if footer[-4:] == b"\0\0\0\0":
+        footer_end = _before_padding(read_at, end)
+        footer = read_at(max(0, footer_end - FOOTER_SIZE), FOOTER_SIZE)
+    if len(footer) != FOOTER_SIZE or footer[-2:] != FOOTER_MAGIC or (end - footer_end) % 4:
         return None
     index_size = (int.from_bytes(footer[4:8], "little") + 1) * 4
     index_start = footer_end - FOOTER_SIZE - index_size
     if index_start < HEADER_SIZE:
         return None
-    blocks = _parse_index(read_at(index_start, index_size))
+    blocks = _parse_index(_Cursor(read_at, index_start, index_start + index_size, 4096))
     if blocks is None:
         return None
     packed, content = blocks
@@ -320,17 +336,31 @@ def _stream_ending_at(read_at: ReadAt, end: int) -> Stream | None:
     return Stream(offset, end - offset, content, whole=True)
 
 
-def _parse_index(index: bytes) -> tuple[int, int] | None:
+def _before_padding(read_at: ReadAt, end: int) -> int:
+    """Where the zeros begin that end at `end`."""
+    while end > 0:
+        size = min(_PADDING_PIECE, end)
+        rest = len(read_at(end - size, size).rstrip(b"\0"))
+        end -= size - rest
+        if rest:
+            break
+    return end
+
+
+def _parse_index(cursor: _Cursor) -> tuple[int, int] | None:
     """Bytes of all blocks in the file, and of their content; `None` for what is no index."""
-    if len(index) < 8 or index[0] != 0:
-        return None
-    cursor = _Cursor(lambda offset, size: index[offset : offset + size], 1, len(index))
+    start = cursor.offset
     packed = content = 0
     try:
+        if cursor.take(1) != b"\0":
+            return None
         for _ in range(cursor.take_number()):
             unpadded = cursor.take_number()
             packed += (unpadded + 3) // 4 * 4
             content += cursor.take_number()
+            # The blocks lie before their index: one that lists more is not read to its end.
+            if packed > start or content > MAX_RATIO * start or not unpadded:
+                return None
     except (_TornError, CorruptFileError):
         return None
     return packed, content

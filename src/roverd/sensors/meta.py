@@ -48,7 +48,7 @@ def read_meta(storage: Storage, folder: str) -> Entries:
         ) from None
     try:
         entries = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MetadataError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(entries, dict):
         raise MetadataError(f"{path}: expected an object of channels, got {text[:40]!r}")

@@ -69,7 +69,12 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
         self.channels: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
         self.correction = None
+        self._times: Float64[np.ndarray, " n"] | None = None
         self._arrays: dict[str, NDArray[Any]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Timestamps go along; where the rest is wanted, the file is read again.
+        return {**self.__dict__, "_arrays": None}
 
     def refresh(self) -> Self:
         """Read the file again when next needed.
@@ -77,15 +82,17 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
         Returns:
             The sensor itself.
         """
-        self._arrays = None
+        self._times = self._arrays = None
         return self
 
     def _poses(self) -> dict[str, NDArray[Any]]:
-        if self._arrays is None:
-            self._arrays = self._load()
-        return self._arrays
+        arrays = self._arrays
+        if arrays is None:
+            self._times, arrays = self._load()
+            self._arrays = arrays
+        return arrays
 
-    def _load(self) -> dict[str, NDArray[Any]]:
+    def _load(self) -> tuple[Float64[np.ndarray, " n"], dict[str, NDArray[Any]]]:
         try:
             data = storage_for(self.filename).read(self.filename)
         except (FileNotFoundError, NotADirectoryError):
@@ -111,12 +118,16 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
                     f"{self.filename}: expected {name} of shape {[len(times), *shape]}, found "
                     f"{list(arrays[name].shape)}"
                 )
-        return {_TIMES: times, **arrays}
+        return times, arrays
 
     @property
     def timestamps(self) -> Float64[np.ndarray, " n"]:
         """Time of each pose, in seconds."""
-        return self._poses()[_TIMES]
+        times = self._times
+        if times is None:
+            times, self._arrays = self._load()
+            self._times = times
+        return times
 
     @property
     def metadata(self) -> Metadata:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -17,10 +17,18 @@ from roverd.storage.abstract import BytesLike
 # Linux reads at most 0x7ffff000 bytes in one call, macOS 2 GiB - 1.
 _READ_LIMIT = 1 << 30
 
-# Open files are kept for the next read: opening costs more than reading a small frame does. On
-# Windows an open file cannot be replaced, so none is kept.
-_KEPT_HANDLES = 0 if os.name == "nt" else 256
 
+def _kept_handles() -> int:
+    """How many open files are kept for the next read: opening costs more than a small frame."""
+    try:
+        import resource
+    except ImportError:
+        return 0  # on Windows, an open file cannot be replaced
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 256 if allowed == resource.RLIM_INFINITY else min(256, allowed // 4)
+
+
+_KEPT_HANDLES = _kept_handles()
 
 # File systems stamp changes with a clock that stands still for some milliseconds.
 _CLOCK_TICK = 100_000_000  # nanoseconds
@@ -32,7 +40,14 @@ class _Handle:
     __slots__ = ("descriptor", "identity", "stat")
 
     def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+        try:
+            self.descriptor = os.open(path, flags)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            _handles.clear()  # the program needs them more than we do
+            self.descriptor = os.open(path, flags)
         self.stat = stat = os.fstat(self.descriptor)
         if S_ISDIR(stat.st_mode):
             os.close(self.descriptor)
@@ -50,10 +65,21 @@ _handles: dict[str, _Handle] = {}
 def _keep(path: str, handle: _Handle) -> None:
     # A reader of an evicted handle still holds it, so the order of eviction matters little. Other
     # threads change the dictionary too; a copy of its keys is taken in one step.
-    while len(_handles) >= _KEPT_HANDLES and (oldest := list(_handles)[:1]):
-        _handles.pop(oldest[0], None)
+    kept = list(_handles)
+    if kept and (oldest := _handles.pop(kept[0], None)) is not None:
+        # One is looked at each time, so that deleted files do not keep their disk space for long.
+        there = os.fstat(oldest.descriptor).st_nlink > 0
+        if there and len(kept) < _KEPT_HANDLES:
+            _handles[kept[0]] = oldest
     if _KEPT_HANDLES:
         _handles[path] = handle
+
+
+def _let_go(path: str) -> None:
+    """Close what is open of a file that goes away, or of the files in a folder that does."""
+    for kept in list(_handles):
+        if kept == path or kept.startswith(path + "/"):
+            _handles.pop(kept, None)
 
 
 class LocalFile:
@@ -237,6 +263,7 @@ class LocalStorage:
             yield file
             file.close()
             os.replace(temporary, target)
+            _let_go(path)
         except BaseException:
             file.close()
             self.remove(temporary)
@@ -244,6 +271,7 @@ class LocalStorage:
 
     def remove(self, path: str) -> None:
         """Remove a file if it is there."""
+        _let_go(path)
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -251,6 +279,7 @@ class LocalStorage:
 
     def remove_folder(self, path: str) -> None:
         """Remove a folder and all that is in it, if it is there."""
+        _let_go(path)
         shutil.rmtree(path, ignore_errors=True)
 
     def move(self, source: str, target: str) -> None:

@@ -149,7 +149,7 @@ def test_idx1_with_other_numbers_in_it(name, data):
     assert len(index) == len(expected)
     for i, found in enumerate(tools.pairs(index)):
         offset = found[0]
-        sound = check_chunk_header(changed[offset - 8 : offset], index, i)
+        sound = check_chunk_header(changed[offset - 8 : offset], index, int(index.sizes[i]))
         assert sound == (found == expected[i])
 
 
@@ -212,7 +212,9 @@ def test_opendml_indexes_with_other_numbers_in_them(data):
     index = read_index(tools.reading(changed), len(changed))
     assert len(index) == len(expected)
     for i, found in enumerate(tools.pairs(index)):
-        sound = check_chunk_header(bytes(changed[found[0] - 8 : found[0]]), index, i)
+        sound = check_chunk_header(
+            bytes(changed[found[0] - 8 : found[0]]), index, int(index.sizes[i])
+        )
         assert sound == (found == expected[i])
 
 

@@ -40,7 +40,7 @@ def test_every_file_gives_exactly_the_frames_expected(name, read):
     assert index.finished == (read is read_index and name in FINISHED)
     assert index.end <= len(data)
     for i, (offset, _) in enumerate(tools.pairs(index)):
-        assert check_chunk_header(data[offset - 8 : offset], index, i)
+        assert check_chunk_header(data[offset - 8 : offset], index, int(index.sizes[i]))
 
 
 def test_streams_are_counted_and_the_video_found_among_them():
@@ -280,8 +280,9 @@ def test_a_wrong_chunk_header_is_noticed():
     data = tools.load("plain_own_writer.avi")
     index = read_index(tools.reading(data), len(data))
     offset, size = tools.pairs(index)[3]
-    assert check_chunk_header(data[offset - 8 : offset], index, 3)
-    assert not check_chunk_header(data[offset - 8 : offset], index, 4)
-    assert not check_chunk_header(data[offset - 8 : offset - 1], index, 3)
-    assert not check_chunk_header(struct.pack("<4sI", b"01dc", size), index, 3)
-    assert not check_chunk_header(struct.pack("<4sI", b"00dc", size + 1), index, 3)
+    header = data[offset - 8 : offset]
+    assert check_chunk_header(header, index, size)
+    assert not check_chunk_header(header, index, size + 1)
+    assert not check_chunk_header(header[:-1], index, size)
+    assert not check_chunk_header(struct.pack("<4sI", b"01dc", size), index, size)
+    assert not check_chunk_header(struct.pack("<4sI", b"00dc", size + 1), index, size)

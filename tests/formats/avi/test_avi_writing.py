@@ -26,7 +26,7 @@ def content(data: bytes) -> list[bytes]:
     index = read_index(tools.reading(data), len(data))
     assert tools.pairs(index) == tools.pairs(walk_index(tools.reading(data), len(data)))
     for i, (offset, _) in enumerate(tools.pairs(index)):
-        assert check_chunk_header(data[offset - 8 : offset], index, i)
+        assert check_chunk_header(data[offset - 8 : offset], index, int(index.sizes[i]))
     return [data[o : o + s] for o, s in tools.pairs(index)]
 
 

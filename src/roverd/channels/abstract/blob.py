@@ -1,5 +1,6 @@
 """Channels that keep each frame in a file of its own."""
 
+import operator
 import re
 import secrets
 from abc import abstractmethod
@@ -15,7 +16,7 @@ from roverd.errors import CorruptFileError, MissingFileError
 from roverd.parallel import for_each
 from roverd.storage import storage_for
 
-_NUMBERED = re.compile(r"(\d{6,})(\.[^.]+)?")
+_NUMBERED = re.compile(r"(\d{6,})(\..+)?")
 
 
 class BlobChannel(Channel):
@@ -48,8 +49,8 @@ class BlobChannel(Channel):
             raise ValueError(f"{self.path}: workers must be at least 1, got {workers}")
         if length is not None and length < 0:
             raise ValueError(f"{self.path}: length must not be negative, got {length}")
-        self.workers = workers
-        self.length = length
+        self.workers = operator.index(workers)
+        self.length = None if length is None else operator.index(length)
 
     @abstractmethod
     def _read_blob(self, index: int) -> NDArray[Any]:
@@ -102,9 +103,11 @@ class BlobChannel(Channel):
         version = self._storage.folder_version(self.path)
         if version is None:
             raise FileNotFoundError(2, "no such folder", self.path)
-        if self._cache is None or self._cache[0] != version:
-            self._cache = (version, *self._count())
-        _, count, beyond = self._cache
+        # One look at the cache: another thread may change it at any moment.
+        known = self._cache
+        if known is None or known[0] != version:
+            self._cache = known = (version, *self._count())
+        _, count, beyond = known
         return _BlobLayout(self, count, beyond)
 
     def _count(self) -> tuple[int, int | None]:
@@ -138,16 +141,24 @@ class BlobChannel(Channel):
         staging = _Staging(self)
         try:
             staging.write(0, frames)
-            self._remove_all()
-            staging.publish()
+            # From the last to the first, so that what is left at any time is without a gap.
+            names = [name for _, blob in sorted(self._blobs().items()) for name in blob]
+            staging.publish_instead_of(names[::-1])
         finally:
             staging.close()
+        self._now_has(len(frames))
+
+    def _now_has(self, count: int) -> None:
+        """Keep the length that the caller knew true."""
+        if self.length is not None:
+            self.length = count
 
     def _remove_all(self) -> None:
         # From the last to the first, so that what is left at any time is without a gap.
         for _, names in sorted(self._blobs().items(), reverse=True):
             for name in names:
                 self._storage.remove(f"{self.path}/{name}")
+        self._now_has(0)
 
     def _writer(self, append: bool, **options: Any) -> "_BlobWriter":
         self._storage.make_folder(self.path)
@@ -201,7 +212,9 @@ class _Staging:
     def __init__(self, channel: BlobChannel) -> None:
         self._storage = storage_for(channel.path)
         self._target = channel.path
-        self._folder = f"{channel.path}/.{secrets.token_hex(4)}.tmp"
+        token = secrets.token_hex(4)
+        self._folder = f"{channel.path}/.{token}.tmp"
+        self._old = f"{channel.path}/.{token}.old"
         self._channel = channel.open_like(self._folder)
         self._storage.make_folder(self._folder)
 
@@ -220,6 +233,33 @@ class _Staging:
         for name in sorted(names, key=lambda name: (len(name.split(".")[0]), name)):
             self._storage.move(f"{self._folder}/{name}", f"{self._target}/{name}")
 
+    def publish_instead_of(self, names: list[str]) -> None:
+        """Move what was written to where it belongs, and away what is there.
+
+        Nothing of the old is removed before all of the new is in its place: an error brings the
+        old back, and a death leaves it in a folder beside.
+
+        Args:
+            names: files that make room, in the order in which they are to go.
+        """
+        self._storage.make_folder(self._old)
+        try:
+            for name in names:
+                self._storage.move(f"{self._target}/{name}", f"{self._old}/{name}")
+            self.publish()
+        except BaseException:
+            old = self._storage.names(self._old)
+            # Where no old file was moved away, none of the new ones was moved here.
+            for name in self._storage.names(self._target) if len(old) == len(names) else []:
+                if _NUMBERED.fullmatch(name):
+                    self._storage.move(f"{self._target}/{name}", f"{self._folder}/{name}")
+            for name in reversed(names):
+                if name in old:
+                    self._storage.move(f"{self._old}/{name}", f"{self._target}/{name}")
+            raise
+        else:
+            self._storage.remove_folder(self._old)
+
     def close(self) -> None:
         """Remove the folder."""
         self._storage.remove_folder(self._folder)
@@ -229,6 +269,7 @@ class _BlobWriter:
     """Writes frames under the next numbers; see `Writer`."""
 
     def __init__(self, channel: BlobChannel, start: int) -> None:
+        self._channel = channel
         self._staging = _Staging(channel)
         self._next = start
 
@@ -237,6 +278,7 @@ class _BlobWriter:
         self._staging.write(self._next, frames)
         self._staging.publish()
         self._next += len(frames)
+        self._channel._now_has(self._next)  # pyright: ignore[reportPrivateUsage]
 
     def close(self) -> None:
         """Nothing is left to complete."""

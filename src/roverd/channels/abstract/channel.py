@@ -4,6 +4,7 @@ import copy
 import math
 import operator
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
@@ -28,6 +29,12 @@ Path = str | os.PathLike[str]
 
 # How much `stream` reads at once: enough that the cost of a read is lost in it.
 _STREAM_BYTES = 1 << 20
+
+_TYPE_NAME = re.compile(r"[<>=|]?([biufc]\d{1,2}|\?|[a-z]+\d{0,3})")
+
+# NumPy has 64 axes, one of which counts the frames; and no array has more than 2**63 bytes.
+_MOST_AXES = 63
+_MOST_VALUES = 2**58
 
 # Kinds of numbers, each of which holds those before it.
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
@@ -423,11 +430,15 @@ def _description(data: Any) -> str:
 
 
 def _frame_type(dtype: Any, path: str) -> np.dtype[Any]:
-    try:
-        found = np.dtype(dtype)
-    except TypeError as error:
-        raise MetadataError(f"{path}: {dtype!r} is not a type ({error})") from None
-    if found.kind not in "biufc":
+    # NumPy's own notation for types says more than ours: fields, shapes, objects.
+    if isinstance(dtype, str) and not _TYPE_NAME.fullmatch(dtype):
+        found = None
+    else:
+        try:
+            found = np.dtype(dtype)
+        except TypeError:
+            found = None
+    if found is None or found.kind not in "biufc":
         raise MetadataError(
             f"{path}: expected a type of numbers, such as u1, i2, f4 or c8, got {dtype!r}"
         )
@@ -441,4 +452,6 @@ def _frame_shape(shape: Any, path: str) -> tuple[int, ...]:
         found = (0,)
     if any(axis < 1 for axis in found):
         raise MetadataError(f"{path}: expected a shape of positive integers, got {shape!r}")
+    if len(found) > _MOST_AXES or math.prod(found) > _MOST_VALUES:
+        raise MetadataError(f"{path}: expected a frame that fits into memory, got {shape!r:.100}")
     return found

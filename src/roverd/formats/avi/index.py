@@ -137,20 +137,20 @@ def extend_index(read_at: ReadAt, size: int, previous: AviIndex) -> AviIndex:
     return _index(header, offsets, sizes, found.segments, min(end, size), finished=False)
 
 
-def check_chunk_header(header: bytes, index: AviIndex, i: int) -> bool:
-    """Whether the 8 bytes before a payload are those of the frame that the index says is there.
+def check_chunk_header(header: bytes, index: AviIndex, size: int) -> bool:
+    """Whether the 8 bytes before a payload are those of a frame of the size that the index says.
 
     Read along with every frame, they keep a lying index from yielding a wrong frame.
 
     Args:
-        header: the 8 bytes at `index.offsets[i] - 8`.
+        header: the 8 bytes before a frame's offset.
         index: the index.
-        i: number of the frame.
+        size: the frame's size.
     """
     return (
         header[:4] in index.header.names
         and len(header) == CHUNK_HEADER
-        and int.from_bytes(header[4:], "little") == int(index.sizes[i])
+        and int.from_bytes(header[4:], "little") == size
     )
 
 
@@ -267,7 +267,7 @@ def _same_file(read_at: ReadAt, header: Header, previous: AviIndex) -> bool:
         and len(new.streams) == len(old.streams)
         and (new.video.fourcc, new.video.width, new.video.height)
         == (previous.fourcc, previous.width, previous.height)
-        and check_chunk_header(read_at(last, CHUNK_HEADER), previous, len(previous) - 1)
+        and check_chunk_header(read_at(last, CHUNK_HEADER), previous, int(previous.sizes[-1]))
     )
 
 
