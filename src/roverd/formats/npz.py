@@ -106,7 +106,7 @@ def _read_header(entry: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     """Shape, whether in Fortran order, and dtype of the array that follows.
 
     NumPy's own function evaluates the header with `ast`, which fails now and then when threads do
-    so side by side (CPython issue 106905), and reads headers of any length.
+    so side by side, and reads headers of any length.
     """
     prefix = _read_at_most(entry, _NPY_PREFIX)
     extra = b""
