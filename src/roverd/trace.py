@@ -5,6 +5,7 @@ import copy
 import math
 import operator
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Literal, Self, TypeVar, cast
@@ -14,7 +15,7 @@ from abstract_dataloader import abstract, generic, spec
 from numpy.typing import NDArray
 
 from roverd import sensors as sensor_types
-from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
+from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError, RoverdWarning
 from roverd.parallel import map_all
 from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
@@ -108,10 +109,16 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         """
         folder = os.fspath(path)
         if sensors is None or isinstance(sensors, str):
+            if sensors not in (None, "auto"):
+                raise ValueError(
+                    f"{folder}: sensors must be a mapping, 'auto' or None, got {sensors!r:.80}"
+                )
             names = cls.find_sensors(folder, include_virtual)
             if not names and storage_for(folder).folder_version(folder) is None:
                 raise MissingFileError(f"{folder}: no such folder; expected a trace")
             sensors = dict.fromkeys(names, sensors)
+        if not isinstance(sensors, Mapping):
+            raise TypeError(f"{folder}: sensors must be a mapping from names, got {sensors!r:.80}")
         opened = {key: _open_sensor(folder, key, kind) for key, kind in sensors.items()}
         if name is None:
             name = os.path.basename(os.path.abspath(folder))
@@ -162,7 +169,12 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         indices = self.indices
 
         def read(name: str) -> Any:
-            return self.sensors[name][number if indices is None else int(indices[name][number])]
+            frame = number if indices is None else int(indices[name][number])
+            if frame < 0:
+                raise OutOfRangeError(
+                    f"trace {self.name!r}: the synchronisation gave frame {frame} of {name!r}"
+                )
+            return self.sensors[name][frame]
 
         names = list(self.sensors)
         return dict(zip(names, map_all(read, names, len(names)), strict=True))
@@ -216,7 +228,8 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         for path in paths:
             folder = os.fspath(path)
             if not os.path.isdir(folder):
-                raise MissingFileError(f"{folder}: no such folder; expected one with traces")
+                what = "not a folder" if os.path.exists(folder) else "no such folder"
+                raise MissingFileError(f"{folder}: {what}; expected one with traces")
             found.update(_traces_below(folder, follow_symlinks, visited))
         return sorted(found)
 
@@ -372,6 +385,11 @@ def _synchronise(
 
 
 def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: str) -> FrameNumbers:
+    if not callable(sync):
+        raise TypeError(
+            f"trace {name!r}: sync must be a synchronisation, frame numbers by sensor, or None, "
+            f"got {sync!r:.80}"
+        )
     if type(sync) is generic.Empty:
         # No samples, whatever the timestamps: they need not be read.
         return {key: np.empty(0, np.uint32) for key in sensors}
@@ -397,8 +415,14 @@ def _traces_below(folder: str, follow_symlinks: bool, visited: set[tuple[int, in
         if (stat.st_dev, stat.st_ino) in visited:
             continue
         visited.add((stat.st_dev, stat.st_ino))
-        with os.scandir(here) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
+        try:
+            with os.scandir(here) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except PermissionError as error:
+            warnings.warn(
+                f"{here}: not looked into ({error.strerror})", RoverdWarning, stacklevel=3
+            )
+            continue
         names = {entry.name for entry in entries}
         is_trace = CONFIG in names
         if is_trace:

@@ -66,7 +66,7 @@ class NPZBlobChannel(BlobChannel):
 
 
 class JPEGBlobChannel(BlobChannel):
-    """One JPEG file per frame; frames are RGB, `(height, width, 3)`.
+    """One JPEG file per frame; frames are RGB, `(height, width, 3)`, or grey, `(height, width)`.
 
     Args:
         path: the folder.
@@ -95,9 +95,9 @@ class JPEGBlobChannel(BlobChannel):
         quality: int = 95,
     ) -> None:
         super().__init__(path, dtype, shape, workers, length)
-        check_image(self)
+        check_image(self, quality)
         self.quality = quality
-        self._decoder = ImageDecoder(self.shape, resolution, interp, exact)
+        self._decoder = ImageDecoder(self, resolution, interp, exact)
 
     @property
     def _read_shape(self) -> tuple[int, ...]:

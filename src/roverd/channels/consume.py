@@ -172,12 +172,16 @@ def consume(
     Returns:
         The handle, of a thread if `thread`, and otherwise of what is done.
     """
+    if batch < 0:
+        raise ValueError(f"batch must be 0 or a number of frames, got {batch}")
     sink = _Sink(open_writer)
     if isinstance(stream, ReadableQueue):
         source = _Source(queue=cast(ReadableQueue[Any], stream))
 
         def run(sink: _Sink) -> None:
             _consume_groups(_come_by_now(source, check, batch), sink)
+    elif not isinstance(stream, Iterable):
+        raise TypeError(f"expected an iterable, or a queue with get and empty, got {stream!r:.60}")
     elif batch:
         pending = _Source(queue=queues.Queue[Any](2 * batch))
         source = _Source(stream, then=pending)

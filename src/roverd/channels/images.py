@@ -1,5 +1,6 @@
 """What channels of JPEG images share: decoding them at the resolution that is asked for."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,19 +13,23 @@ from roverd.formats import jpeg
 from roverd.formats.resize import INTERPOLATIONS, resize_into
 
 
-def check_image(channel: Channel) -> None:
-    """Refuse a channel whose frames are no images.
+def check_image(channel: Channel, quality: int) -> None:
+    """Refuse a channel whose frames are no images, and a quality that JPEG does not have.
 
     Raises:
-        MetadataError: its type is not `u1`, or its shape neither that of RGB nor of grey images.
+        MetadataError: its type is not `u1`, its shape neither that of RGB nor of grey images, or
+            the quality not 1 to 100.
     """
+    if quality not in range(1, 101):
+        raise MetadataError(f"{channel.path}: quality must be 1 to 100, got {quality!r}")
     shape = channel.shape
     if channel.type != np.uint8 or not (
         (len(shape) == 3 and shape[2] in (1, 3)) or len(shape) == 2
     ):
         raise MetadataError(
-            f"{channel.path}: expected images of type u1 and shape [height, width, 3], got type "
-            f"{channel.type.str[1:]} and shape {list(shape)}"
+            f"{channel.path}: expected images of type u1 and shape [height, width, 3] (or "
+            f"[height, width] for grey ones), got type {channel.type.str[1:]} and shape "
+            f"{list(shape)}"
         )
 
 
@@ -32,7 +37,7 @@ class ImageDecoder:
     """Decodes images of one shape to one resolution.
 
     Args:
-        shape: shape of the images as they are stored, `(height, width, 3)`.
+        channel: whose images, `(height, width, 3)` as they are stored.
         resolution: `(width, height)` to resize them to; `None` for as they are.
         interp: how to resize: nearest, linear, cubic, area or lanczos.
         exact: whether `area` by a half, a quarter or an eighth resizes the full image with
@@ -44,18 +49,25 @@ class ImageDecoder:
 
     def __init__(
         self,
-        shape: tuple[int, ...],
+        channel: Channel,
         resolution: Sequence[int] | None,
         interp: str,
         exact: bool,
     ) -> None:
         if interp not in INTERPOLATIONS:
-            raise ValueError(f"interp must be one of {', '.join(INTERPOLATIONS)}, got {interp!r}")
+            known = ", ".join(INTERPOLATIONS)
+            raise MetadataError(f"{channel.path}: interp must be one of {known}, got {interp!r}")
+        shape = channel.shape
         height, width = shape[:2]
         if resolution is not None:
-            if len(resolution) != 2 or min(resolution) < 1:
-                raise ValueError(f"resolution must be (width, height), got {resolution!r}")
-            width, height = map(int, resolution)
+            try:
+                width, height = map(operator.index, resolution)
+            except (TypeError, ValueError):
+                width = height = 0
+            if min(width, height) < 1:
+                raise MetadataError(
+                    f"{channel.path}: resolution must be (width, height), got {resolution!r}"
+                )
         self.out_shape: tuple[int, ...] = (height, width, *shape[2:])
         self._shape = shape
         self._interp = interp

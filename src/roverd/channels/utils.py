@@ -75,6 +75,21 @@ class Buffer(Generic[_Item]):
             yield item
 
 
+class _OwnedQueue(queues.Queue[Any]):
+    """Another's queue, seen by somebody who keeps its owner alive.
+
+    Args:
+        queue: the queue.
+        owner: what is not to be collected while this queue is read.
+    """
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, queue: queues.Queue[Any], owner: object) -> None:
+        self.__dict__ = queue.__dict__
+        self._owner = owner
+
+
 class Prefetch(Generic[_Item]):
     """Runs an iterator ahead in a thread.
 
@@ -94,23 +109,28 @@ class Prefetch(Generic[_Item]):
     def __init__(self, iterator: Iterable[_Item], size: int = 64) -> None:
         if size < 1:
             raise ValueError(f"size must be at least 1 item, got {size}")
-        self.queue: queues.Queue[_Item | ExceptionSentinel | None] = queues.Queue(size)
+        self._queue: queues.Queue[_Item | ExceptionSentinel | None] = queues.Queue(size)
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=_fill,
-            args=(iterator, self.queue, self._stopped),
+            args=(iterator, self._queue, self._stopped),
             name="roverd-prefetch",
             daemon=True,
         )
         # The thread knows the queue but not this object, so that it can be collected.
-        self._finalizer = weakref.finalize(self, _release, self.queue, self._stopped)
+        self._finalizer = weakref.finalize(self, _release, self._queue, self._stopped)
         self._thread.start()
+
+    @property
+    def queue(self) -> "queues.Queue[_Item | ExceptionSentinel | None]":
+        """The queue that the items are put in."""
+        return _OwnedQueue(self._queue, self)
 
     def __iter__(self) -> Iterator[_Item]:
         if self._stopped.is_set():
             return  # whatever there was has been taken, or is not wanted any more
         try:
-            yield from Buffer(self.queue)
+            yield from Buffer(self._queue)
         finally:
             self.close()
 
@@ -121,7 +141,7 @@ class Prefetch(Generic[_Item]):
         while self._thread.is_alive() and time.monotonic() < deadline:
             # It may have been about to put one more item when the queue was emptied.
             self._thread.join(0.01)
-            _release(self.queue, self._stopped)
+            _release(self._queue, self._stopped)
 
 
 def _fill(iterator: Iterable[Any], queue: queues.Queue[Any], stopped: threading.Event) -> None:

@@ -35,7 +35,8 @@ class VideoChannel(SingleFileChannel):
     Args:
         path: the file.
         dtype: `u1`.
-        shape: shape of one frame as it is stored, `(height, width, 3)`.
+        shape: shape of one frame as it is stored, `(height, width, 3)`; `(height, width)` for grey
+            images.
         resolution: `(width, height)` that frames are resized to when they are read; `shape` stays
             that of what is stored.
         interp: how they are resized: nearest, linear, cubic, area or lanczos, as OpenCV does it.
@@ -56,9 +57,9 @@ class VideoChannel(SingleFileChannel):
         quality: int = 95,
     ) -> None:
         super().__init__(path, dtype, shape)
-        check_image(self)
+        check_image(self, quality)
         self.quality = quality
-        self.decoder = ImageDecoder(self.shape, resolution, interp, exact)
+        self.decoder = ImageDecoder(self, resolution, interp, exact)
 
     @property
     def _read_shape(self) -> tuple[int, ...]:

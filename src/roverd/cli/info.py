@@ -1,7 +1,6 @@
 """`roverd info`."""
 
 import json
-import math
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +71,7 @@ def _sensor_row(sensor: "SensorInfo") -> list[str]:
         str(sensor.n),
         _seconds(sensor.duration),
         f"{sensor.rate:.2f}",
-        "",
+        _ratio(sensor.ratio),
     ]
 
 
@@ -83,9 +82,19 @@ def _channel_row(channel: "ChannelInfo") -> list[str]:
         return [*row, bytes_text(channel.size), "unreadable"]
     if channel.ratio is None and channel.n == 0:
         return [*row, "none"]
-    ratio = channel.ratio if channel.ratio is not None else math.nan
-    rate = f"{bytes_text(channel.datarate)}/s"
-    return [*row, bytes_text(channel.size), rate, str(channel.n), "", "", f"{ratio:.2f}"]
+    return [
+        *row,
+        bytes_text(channel.size),
+        f"{bytes_text(channel.datarate)}/s",
+        str(channel.n),
+        _seconds(channel.duration),
+        "",
+        _ratio(channel.ratio),
+    ]
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _seconds(seconds: float) -> str:

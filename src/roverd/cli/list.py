@@ -1,8 +1,12 @@
 """`roverd list`."""
 
 import os
+import sys
+import warnings
 
 from roverd.cli.arguments import Flag, TracePath
+from roverd.cli.text import error_text
+from roverd.errors import RoverdWarning
 
 
 def list_traces(path: TracePath, follow_symlinks: Flag = False) -> int:
@@ -16,7 +20,11 @@ def list_traces(path: TracePath, follow_symlinks: Flag = False) -> int:
     """
     from roverd.trace import Dataset
 
-    traces = Dataset.find_traces(path, follow_symlinks=follow_symlinks)
+    with warnings.catch_warnings(record=True) as problems:
+        warnings.simplefilter("always", RoverdWarning)
+        traces = Dataset.find_traces(path, follow_symlinks=follow_symlinks)
     for trace in sorted(os.path.relpath(trace, path) for trace in traces):
         print(trace)
-    return 0
+    for problem in problems:
+        print(error_text(str(problem.message)), file=sys.stderr)
+    return 1 if problems else 0

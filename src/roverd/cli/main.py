@@ -1,5 +1,6 @@
 """Entry point: finds the command, and turns errors into one line and an exit status."""
 
+import io
 import os
 import sys
 import warnings
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 
 import tyro
 
+from roverd import __version__
 from roverd.cli.demo import demo
 from roverd.cli.info import info
 from roverd.cli.list import list_traces
@@ -30,6 +32,13 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 when all is well, 1 when not, 2 for words that are no command.
     """
+    # A terminal that has no line characters gets question marks, not an error.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if list(arguments) == ["--version"]:
+        print(f"roverd {__version__}")
+        return 0
     commands = tyro.extras.SubcommandApp()
     commands.command(name="info")(info)
     commands.command(name="list")(list_traces)

@@ -1,17 +1,21 @@
 """What is in a trace: sizes, rates, lengths."""
 
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from roverd.channels import Channel
 from roverd.channels.abstract import BlobChannel
-from roverd.errors import MissingFileError, RoverdError
+from roverd.errors import MissingFileError, RoverdError, RoverdWarning
 from roverd.sensors import DynamicSensor
 from roverd.storage import storage_for
 from roverd.trace import CONFIG, Trace
 
 __all__ = ["ChannelInfo", "SensorInfo", "TraceInfo", "info"]
+
+
+_UNREADABLE = (RoverdError, OSError)
 
 
 @dataclass
@@ -26,6 +30,7 @@ class ChannelInfo:
         size: bytes on disk.
         datarate: bytes on disk per second of recording.
         n: whole frames.
+        duration: seconds from the first to the last frame of the sensor.
         ratio: uncompressed bytes for each byte on disk; `None` where there are none.
         problem: why it, or what is beyond `n`, cannot be read; empty where it can.
     """
@@ -37,6 +42,7 @@ class ChannelInfo:
     size: int
     datarate: float
     n: int
+    duration: float
     ratio: float | None
     problem: str
 
@@ -53,6 +59,7 @@ class SensorInfo:
         start: time of the first frame, in seconds since the epoch; `None` without frames.
         duration: seconds from the first to the last frame.
         rate: frames per second.
+        ratio: uncompressed bytes for each byte on disk; `None` where there are none.
         channels: its channels.
         problem: why it cannot be read, empty where it can.
     """
@@ -64,6 +71,7 @@ class SensorInfo:
     start: float | None
     duration: float
     rate: float
+    ratio: float | None
     channels: list[ChannelInfo]
     problem: str
 
@@ -137,50 +145,62 @@ def info(path: str | os.PathLike[str]) -> TraceInfo:
 
 
 def _sensor_info(folder: str, name: str) -> SensorInfo:
+    count, duration, rate, problem = 0, 0.0, 0.0, ""
+    channels: list[ChannelInfo] = []
+    start: float | None = None
     try:
         sensor = DynamicSensor(f"{folder}/{name}")
-    except RoverdError as error:
-        return SensorInfo(name, 0, 0.0, 0, None, 0.0, 0.0, [], str(error))
-    problem = ""
-    try:
-        count, duration, rate = len(sensor), sensor.duration, sensor.framerate
-    except RoverdError as error:
-        count, duration, rate, problem = 0, 0.0, 0.0, str(error)
+        channels = [
+            _channel_info(key, sensor.config[key], channel)
+            for key, channel in sensor.channels.items()
+        ]
+        with warnings.catch_warnings():
+            # What it warns of is among the channels' problems.
+            warnings.filterwarnings("ignore", "unreadable channel", RoverdWarning)
+            count, duration, rate = len(sensor), sensor.duration, sensor.framerate
+        start = float(sensor.timestamps[0]) if count else None
+    except _UNREADABLE as error:
+        problem = str(error)
+    for channel in channels:
+        channel.duration = duration if channel.n else 0.0
+        channel.datarate = channel.size / duration if duration else 0.0
+    size = sum(channel.size for channel in channels)
+    content = sum(channel.size * (channel.ratio or 0.0) for channel in channels)
     return SensorInfo(
         name=name,
-        size=sensor.filesize,
-        datarate=sensor.filesize / duration if duration else 0.0,
+        size=size,
+        datarate=size / duration if duration else 0.0,
         n=count,
-        start=float(sensor.timestamps[0]) if count else None,
+        start=start,
         duration=duration,
         rate=rate,
-        channels=[
-            _channel_info(key, sensor.config[key], channel, duration)
-            for key, channel in sensor.channels.items()
-        ],
+        ratio=content / size if size else None,
+        channels=channels,
         problem=problem,
     )
 
 
-def _channel_info(
-    name: str, entry: dict[str, Any], channel: Channel, duration: float
-) -> ChannelInfo:
-    problem = ""
+def _channel_info(name: str, entry: dict[str, Any], channel: Channel) -> ChannelInfo:
+    """A channel, but for its sensor's duration."""
+    count, size, problem = 0, 0, ""
     try:
-        count = len(channel)
-    except RoverdError as error:
-        count, problem = 0, str(error)
-    if isinstance(channel, BlobChannel) and (gap := channel.gap()):
-        problem = f"{channel.path}: number {gap[0]} is missing, though {gap[1]} is there"
-    size = channel.filesize
+        size = channel.filesize
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RoverdWarning)  # of a gap, which is a problem here
+            count = len(channel)
+        if isinstance(channel, BlobChannel) and (gap := channel.gap()):
+            problem = f"{channel.path}: number {gap[0]} is missing, though {gap[1]} is there"
+    except _UNREADABLE as error:
+        problem = str(error)
     return ChannelInfo(
         name=name,
         format=str(entry["format"]),
         type=channel.type.str[1:],
         shape=list(channel.shape),
         size=size,
-        datarate=size / duration if duration else 0.0,
+        datarate=0.0,
         n=count,
+        duration=0.0,
         ratio=count * channel.size / size if size else None,
         problem=problem,
     )

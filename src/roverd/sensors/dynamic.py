@@ -123,6 +123,12 @@ class DynamicSensor(Sensor[dict[str, NDArray[Any]], Metadata]):
                 f"{where}: the name {channel!r} is reserved; "
                 f"a sensor's timestamps are in its channel {TIMESTAMPS!r} from the beginning"
             )
+        if channel in entries:
+            raise MetadataError(
+                f"{where}: there is a channel {channel!r} already; sensor[{channel!r}] is it"
+            )
+        if not isinstance(meta, Mapping):
+            raise MetadataError(f"{where}: channel {channel!r}: expected a mapping, got {meta!r}")
         entry = dict(meta)
         check_entry(where, channel, entry)
         made = self._make_channel(channel, entry, args)

@@ -14,6 +14,7 @@ from roverd import channels, timestamps
 from roverd.channels import Channel
 from roverd.errors import (
     ChannelNotFoundError,
+    CorruptFileError,
     MetadataError,
     MissingFileError,
     RoverdWarning,
@@ -124,12 +125,25 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
     def timestamps(self) -> Float64[np.ndarray, " n"]:
         """Corrected timestamps of all frames that every channel has, in seconds."""
         if self._timestamps is None:
-            self._timestamps = self.correction(self._recorded_timestamps())
+            stamps = np.array(self.correction(self._recorded_timestamps()), np.float64)
+            # Whoever gets to see it shares it: samples have copies.
+            stamps.flags.writeable = False
+            self._timestamps = stamps
         return self._timestamps
 
     def _recorded_timestamps(self) -> Float64[np.ndarray, " n"]:
-        counts = {name: channel.whole_frames() for name, channel in self.channels.items()}
-        lengths = {name: count for name, count in counts.items() if count is not None}
+        lengths: dict[str, int] = {}
+        for name, channel in self.channels.items():
+            try:
+                count = channel.whole_frames()
+            except (CorruptFileError, OSError) as error:
+                if name == TIMESTAMPS:
+                    raise
+                # Reading it will fail; the other channels need not.
+                warnings.warn(f"unreadable channel: {error}", RoverdWarning, stacklevel=4)
+                continue
+            if count is not None:
+                lengths[name] = count
         if TIMESTAMPS not in lengths:
             if not any(lengths.values()):
                 return np.empty(0, np.float64)

@@ -18,6 +18,9 @@ TIMESTAMPS_ENTRY: dict[str, Any] = {
     "desc": "Timestamp, in seconds.",
 }
 
+# File systems take 255 bytes, some of which temporary names and companion files need.
+_LONGEST_NAME = 200
+
 Entries = dict[str, dict[str, Any]]
 """Description of each channel, by name."""
 
@@ -73,8 +76,16 @@ def constructor_arguments(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_name(path: str, name: Any) -> None:
+    try:
+        size = len(name.encode()) if isinstance(name, str) else 0
+    except UnicodeEncodeError:
+        size = 0
+    if size > _LONGEST_NAME:
+        raise MetadataError(
+            f"{path}: a channel name has at most {_LONGEST_NAME} bytes, got {size}: {name[:40]}…"
+        )
     separators = {"/", "\\", "\0", os.sep, os.altsep or "/"}
-    if not isinstance(name, str) or name in ("", ".", "..") or separators & set(name):
+    if not isinstance(name, str) or name in ("", ".", "..") or not size or separators & set(name):
         raise MetadataError(
             f"{path}: {name!r} is not a channel name; expected one path component, without "
             f"separators"

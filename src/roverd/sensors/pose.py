@@ -118,6 +118,7 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
                     f"{self.filename}: expected {name} of shape {[len(times), *shape]}, found "
                     f"{list(arrays[name].shape)}"
                 )
+        times.flags.writeable = False
         return times, arrays
 
     @property

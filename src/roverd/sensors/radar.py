@@ -76,7 +76,7 @@ class XWRRadar(Sensor[XWRRadarIQ[np.ndarray], RadarMetadata]):
         try:
             intrinsics = cast(dict[str, Any], json.loads(text))
             return float(intrinsics["range_resolution"]), float(intrinsics["doppler_resolution"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise MetadataError(
                 f"{path}: expected range_resolution and doppler_resolution in a JSON object "
                 f"({type(error).__name__}: {error})"

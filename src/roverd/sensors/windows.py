@@ -45,7 +45,7 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
     @property
     @abstractmethod
     def timestamps(self) -> Float64[np.ndarray, " n"]:
-        """Time of each frame, in seconds."""
+        """Time of each frame, in seconds; not to be written to."""
 
     @property
     @abstractmethod

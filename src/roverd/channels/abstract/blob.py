@@ -3,6 +3,7 @@
 import operator
 import re
 import secrets
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from roverd.channels.abstract.channel import Channel, Path
 from roverd.channels.consume import Consumer
 from roverd.channels.utils import Streamable
-from roverd.errors import CorruptFileError, MissingFileError
+from roverd.errors import CorruptFileError, MissingFileError, RoverdWarning
 from roverd.parallel import for_each
 from roverd.storage import storage_for
 
@@ -106,7 +107,15 @@ class BlobChannel(Channel):
         # One look at the cache: another thread may change it at any moment.
         known = self._cache
         if known is None or known[0] != version:
-            self._cache = known = (version, *self._count())
+            before, known = known, (version, *self._count())
+            self._cache = known
+            if known[2] is not None and (before is None or before[1:] != known[1:]):
+                warnings.warn(
+                    f"{self.path}: number {known[1]} is missing, though {known[2]} is there; the "
+                    f"channel ends before the gap",
+                    RoverdWarning,
+                    stacklevel=4,
+                )
         _, count, beyond = known
         return _BlobLayout(self, count, beyond)
 
@@ -242,20 +251,22 @@ class _Staging:
         Args:
             names: files that make room, in the order in which they are to go.
         """
+        new = self._storage.names(self._folder)
         self._storage.make_folder(self._old)
         try:
             for name in names:
                 self._storage.move(f"{self._target}/{name}", f"{self._old}/{name}")
             self.publish()
         except BaseException:
-            old = self._storage.names(self._old)
-            # Where no old file was moved away, none of the new ones was moved here.
-            for name in self._storage.names(self._target) if len(old) == len(names) else []:
-                if _NUMBERED.fullmatch(name):
+            waiting, old = (set(self._storage.names(path)) for path in (self._folder, self._old))
+            # Only what was moved is moved back: other files may have numbers for names, too.
+            for name in reversed(new):
+                if name not in waiting:
                     self._storage.move(f"{self._target}/{name}", f"{self._folder}/{name}")
             for name in reversed(names):
                 if name in old:
                     self._storage.move(f"{self._old}/{name}", f"{self._target}/{name}")
+            self._storage.remove_folder(self._old)
             raise
         else:
             self._storage.remove_folder(self._old)

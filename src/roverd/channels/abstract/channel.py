@@ -120,13 +120,13 @@ class Channel(ABC):
         """Number of whole frames on disk now; `None` where there is no data."""
         try:
             return len(self._layout())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _existing_layout(self) -> Layout:
         try:
             return self._layout()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise MissingFileError(
                 f"{error.filename or self.path}: no such file; {type(self).__name__} expected "
                 f"frames of {self._frame_text()} here"
@@ -179,7 +179,8 @@ class Channel(ABC):
 
         Args:
             start: the first frame.
-            samples: how many; -1 for all from `start` to the end.
+            samples: how many; -1 for all from `start` to the end. 0 gives an empty array, whatever
+                `start` is.
 
         Returns:
             Array `(samples, *shape)`, writable and the caller's own.

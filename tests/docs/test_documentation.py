@@ -1,0 +1,65 @@
+"""What README and guide show runs as it stands, in order, on a demo."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roverd.ops.demo import demo
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("documentation")
+    demo(str(folder / "demo"), seconds=1.5)
+    return folder
+
+
+def blocks(document: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+
+
+CLAIM = re.compile(r"^(\S.*?)\s+# (IndexError|\d+|\([\d, ]+\))(?:[,:].*)?$", re.MULTILINE)
+
+
+def run(code: str, names: dict[str, Any]) -> None:
+    """Run a block, and compare what its comments claim."""
+    claims = CLAIM.findall(code)
+    failing = tuple(line for line, claim in claims if claim == "IndexError")
+    exec("\n".join(line for line in code.splitlines() if not line.startswith(failing)), names)
+    for line, claim in claims:
+        if claim == "IndexError":
+            with pytest.raises(IndexError):
+                eval(line, names)
+            continue
+        name, _, value = line.partition(" = ")
+        found = eval(value or name, names)
+        found = found.shape if isinstance(found, np.ndarray) else found
+        assert found == eval(claim), line
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+def test_examples_run_as_they_stand(
+    document: str, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Not a link: `find_traces` follows none unless asked.
+    shutil.copytree(place / "demo", tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "documentation"}
+    shown = blocks(document)
+    assert shown
+    for code in shown:
+        if "import torch" not in code and "from torch" not in code:
+            run(code, names)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/design.md"])
+def test_links_lead_somewhere(document: str) -> None:
+    here = (ROOT / document).parent
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
+        assert (here / target).exists(), target
