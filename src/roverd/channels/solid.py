@@ -93,9 +93,7 @@ def _decodable(file: File, stream: xz.Stream) -> int:
         while True:
             data = b""
             if decoder.needs_input:
-                # The whole chunks first, so that damage behind them takes nothing of theirs.
-                whole = stream.end - offset
-                data = file.read(offset, min(_INPUT, whole) if whole > 0 else _INPUT)
+                data = file.read(offset, _INPUT)
                 offset += len(data)
             # In small pieces, since an error takes with it what the same call decompressed.
             piece = decoder.decompress(data, 256)
