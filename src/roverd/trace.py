@@ -5,7 +5,6 @@ import copy
 import math
 import operator
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Literal, Self, TypeVar, cast
@@ -15,12 +14,13 @@ from abstract_dataloader import abstract, generic, spec
 from numpy.typing import NDArray
 
 from roverd import sensors as sensor_types
-from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError, RoverdWarning
+from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
 from roverd.parallel import map_all
 from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
 from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
+from roverd.storage.folders import walk_folders
 
 __all__ = ["Dataset", "Trace", "split"]
 
@@ -230,7 +230,12 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
             if not os.path.isdir(folder):
                 what = "not a folder" if os.path.exists(folder) else "no such folder"
                 raise MissingFileError(f"{folder}: {what}; expected one with traces")
-            found.update(_traces_below(folder, follow_symlinks, visited))
+            for here, names, subfolders in walk_folders(folder, follow_symlinks, visited):
+                if CONFIG in names:
+                    found.add(here)
+                    subfolders[:] = [name for name in subfolders if not name.startswith("_")]
+                elif META in names and os.path.dirname(here) in found:
+                    subfolders.clear()  # a sensor
         return sorted(found)
 
     @classmethod
@@ -404,40 +409,3 @@ def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: s
             f"trace {name!r}: cannot be synchronised, since {', '.join(empty)} has no frames; "
             f"leave such sensors out by naming the others in sensors="
         ) from error
-
-
-def _traces_below(folder: str, follow_symlinks: bool, visited: set[tuple[int, int]]) -> list[str]:
-    pending = [(folder, False)]
-    found: list[str] = []
-    while pending:
-        here, in_trace = pending.pop()
-        stat = os.stat(here)
-        if (stat.st_dev, stat.st_ino) in visited:
-            continue
-        visited.add((stat.st_dev, stat.st_ino))
-        try:
-            with os.scandir(here) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except PermissionError as error:
-            warnings.warn(
-                f"{here}: not looked into ({error.strerror})", RoverdWarning, stacklevel=3
-            )
-            continue
-        names = {entry.name for entry in entries}
-        is_trace = CONFIG in names
-        if is_trace:
-            found.append(here)
-        elif in_trace and META in names:
-            continue  # a sensor
-        for entry in reversed(entries):
-            hidden = is_trace and entry.name.startswith("_")
-            if not hidden and _is_folder(entry, follow_symlinks):
-                pending.append((entry.path, is_trace))
-    return found
-
-
-def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=follow_symlinks)
-    except OSError:
-        return False  # a link that leads to itself

@@ -4,7 +4,6 @@ import copy
 import math
 import operator
 import os
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
@@ -12,13 +11,13 @@ from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.abstract.frames import KINDS, description, frame_shape, frame_type
 from roverd.channels.consume import Consumer, consume
 from roverd.channels.layouts import Layout
 from roverd.channels.utils import Data, Prefetch, Streamable
 from roverd.channels.writers import Writer
 from roverd.errors import (
     InvalidDataError,
-    MetadataError,
     MissingFileError,
     OutOfRangeError,
 )
@@ -29,15 +28,6 @@ Path = str | os.PathLike[str]
 
 # How much `stream` reads at once: enough that the cost of a read is lost in it.
 _STREAM_BYTES = 1 << 20
-
-_TYPE_NAME = re.compile(r"[<>=|]?([biufc]\d{1,2}|\?|[a-z]+\d{0,3})")
-
-# NumPy has 64 axes, one of which counts the frames; and no array has more than 2**63 bytes.
-_MOST_AXES = 63
-_MOST_VALUES = 2**58
-
-# Kinds of numbers, each of which holds those before it.
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 class Channel(ABC):
@@ -67,8 +57,8 @@ class Channel(ABC):
 
     def __init__(self, path: Path, dtype: Any, shape: Sequence[int]) -> None:
         self.path = os.fspath(path)
-        self.type: np.dtype[Any] = _frame_type(dtype, self.path)
-        self.shape = _frame_shape(shape, self.path)
+        self.type: np.dtype[Any] = frame_type(dtype, self.path)
+        self.shape = frame_shape(shape, self.path)
         self.size = self.type.itemsize * math.prod(self.shape)
         self._cache: Any = None
 
@@ -371,7 +361,7 @@ class Channel(ABC):
                 return np.ascontiguousarray(array, self.type)
         raise InvalidDataError(
             f"{self.path}: expected an array of type {self.type.str[1:]} and shape "
-            f"{['n', *self.shape]}, got {_description(data)}"
+            f"{['n', *self.shape]}, got {description(data)}"
         )
 
     def _checked_item(self, item: Any) -> NDArray[Any]:
@@ -394,7 +384,7 @@ class Channel(ABC):
             if array.shape == self.shape and self._holds(array.dtype):
                 return np.ascontiguousarray(array, self.type).reshape(self.shape)
         raise InvalidDataError(
-            f"{self.path}: expected a frame of {self._frame_text()}, got {_description(frame)}"
+            f"{self.path}: expected a frame of {self._frame_text()}, got {description(frame)}"
         )
 
     def _checked_number(self, number: complex) -> NDArray[Any] | None:
@@ -403,7 +393,7 @@ class Channel(ABC):
             array = np.array(number, self.type)
         except (OverflowError, TypeError):
             return None
-        fits = _KINDS[np.asarray(number).dtype.kind] <= _KINDS[self.type.kind]
+        fits = KINDS[np.asarray(number).dtype.kind] <= KINDS[self.type.kind]
         return array if fits else None
 
     def _holds(self, dtype: np.dtype[Any]) -> bool:
@@ -419,40 +409,3 @@ def _there(layout: Layout) -> str:
     count = len(layout)
     there = f"but there are {count}: 0 to {count - 1}" if count else "but there are none"
     return f"{there} ({layout.note})" if layout.note else there
-
-
-def _description(data: Any) -> str:
-    if isinstance(data, np.ndarray | np.generic):
-        array = np.asarray(cast(Any, data))
-        return f"type {array.dtype.str.lstrip('<|=')} and shape {list(array.shape)}"
-    if isinstance(data, bytes | bytearray | memoryview):
-        return f"{memoryview(cast(bytes, data)).nbytes} bytes"
-    return f"{type(data).__name__} {data!r:.60}"
-
-
-def _frame_type(dtype: Any, path: str) -> np.dtype[Any]:
-    # NumPy's own notation for types says more than ours: fields, shapes, objects.
-    if isinstance(dtype, str) and not _TYPE_NAME.fullmatch(dtype):
-        found = None
-    else:
-        try:
-            found = np.dtype(dtype)
-        except TypeError:
-            found = None
-    if found is None or found.kind not in "biufc":
-        raise MetadataError(
-            f"{path}: expected a type of numbers, such as u1, i2, f4 or c8, got {dtype!r}"
-        )
-    return found.newbyteorder("<")
-
-
-def _frame_shape(shape: Any, path: str) -> tuple[int, ...]:
-    try:
-        found = tuple(operator.index(axis) for axis in shape)
-    except TypeError:
-        found = (0,)
-    if any(axis < 1 for axis in found):
-        raise MetadataError(f"{path}: expected a shape of positive integers, got {shape!r}")
-    if len(found) > _MOST_AXES or math.prod(found) > _MOST_VALUES:
-        raise MetadataError(f"{path}: expected a frame that fits into memory, got {shape!r:.100}")
-    return found
