@@ -1,0 +1,1 @@
+"""How fast roverd is, next to the bare library calls on the same bytes: `python -m bench`."""
