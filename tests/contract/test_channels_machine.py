@@ -183,10 +183,13 @@ class ChannelMachine(RuleBasedStateMachine):
             assert self.reader.filesize == sum(map(len, files.values()))
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("examples", [20, pytest.param(250, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_any_order_of_operations_gives_what_a_list_would(case: Case) -> None:
+def test_any_order_of_operations_gives_what_a_list_would(case: Case, examples: int) -> None:
     run_state_machine_as_test(
-        lambda: ChannelMachine(case), settings=settings(max_examples=20, stateful_step_count=20)
+        lambda: ChannelMachine(case),
+        settings=settings(max_examples=examples, stateful_step_count=20),
     )
 
 

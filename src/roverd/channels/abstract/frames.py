@@ -17,7 +17,6 @@ _MOST_VALUES = 2**58
 
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 """Rank of each kind of number; each holds those of a lower rank."""
-"""Rank of each kind of number; each holds those of a lower rank."""
 
 
 def description(data: Any) -> str:
