@@ -92,6 +92,7 @@ class Consumer:
 
 
 _running: weakref.WeakSet[Consumer] = weakref.WeakSet()
+_finalized_process: int | None = None
 
 
 def _finish_all() -> None:
@@ -104,10 +105,12 @@ def _finish_at_exit() -> None:
     atexit.unregister(_finish_all)
     atexit.register(_finish_all)
     # A forked worker of `multiprocessing` leaves without calling what `atexit` knows.
-    if "multiprocessing.util" in sys.modules:
+    global _finalized_process
+    if "multiprocessing.util" in sys.modules and _finalized_process != os.getpid():
         from multiprocessing import util
 
         util.Finalize(None, _finish_all, exitpriority=100)
+        _finalized_process = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):

@@ -138,6 +138,11 @@ class _Cursor:
         self._start = offset
         self.offset = offset
 
+    @property
+    def left(self) -> int:
+        """Bytes up to where it stops."""
+        return self._end - self.offset
+
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
         begin = self.offset - self._start
@@ -354,7 +359,10 @@ def _parse_index(cursor: _Cursor) -> tuple[int, int] | None:
     try:
         if cursor.take(1) != b"\0":
             return None
-        for _ in range(cursor.take_number()):
+        records = cursor.take_number()
+        if 2 * records > cursor.left:
+            return None
+        for _ in range(records):
             unpadded = cursor.take_number()
             packed += (unpadded + 3) // 4 * 4
             content += cursor.take_number()

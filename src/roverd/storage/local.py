@@ -34,20 +34,27 @@ _KEPT_HANDLES = _kept_handles()
 _CLOCK_TICK = 100_000_000  # nanoseconds
 
 
+def _descriptor(path: str) -> int:
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    for wait in (0.0, 0.001, 0.01, 0.1):
+        try:
+            return os.open(path, flags)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        # The program needs them more than we do. Another thread may be about to close them.
+        _handles.clear()
+        time.sleep(wait)
+    return os.open(path, flags)
+
+
 class _Handle:
     """An open file descriptor; closed when nobody reads from it any more."""
 
     __slots__ = ("descriptor", "identity", "stat")
 
     def __init__(self, path: str) -> None:
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-        try:
-            self.descriptor = os.open(path, flags)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE):
-                raise
-            _handles.clear()  # the program needs them more than we do
-            self.descriptor = os.open(path, flags)
+        self.descriptor = _descriptor(path)
         self.stat = stat = os.fstat(self.descriptor)
         if S_ISDIR(stat.st_mode):
             os.close(self.descriptor)
