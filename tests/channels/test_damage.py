@@ -20,6 +20,7 @@ from PIL import Image
 from roverd.channels import (
     Channel,
     JPEGBlobChannel,
+    LzmaChannel,
     LzmaFrameChannel,
     NPZBlobChannel,
     VideoChannel,
@@ -552,3 +553,12 @@ def test_colour_spaces_decode_as_pillow_does(mode: str, progressive: bool, tmp_p
     got = jpg_channel(tmp_path, data).read()[0]
     # From CMYK, Pillow and libjpeg-turbo round otherwise.
     assert np.abs(got - wanted).max() <= (1 if mode == "CMYK" else 0)
+
+
+def test_a_solid_stream_whose_end_is_filled_with_zeros_keeps_every_frame(tmp_path: Path) -> None:
+    frames = np.arange(3000, dtype="u1").reshape(-1, 3)
+    whole = lzma.compress(frames.tobytes())
+    channel = LzmaChannel(tmp_path / "x", "u1", (3,))
+    for lost in (1, 12, 20):
+        (tmp_path / "x").write_bytes(whole[:-lost] + bytes(lost))
+        np.testing.assert_array_equal(channel.read(), frames)

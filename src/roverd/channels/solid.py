@@ -90,18 +90,26 @@ def _decodable(file: File, stream: xz.Stream) -> int:
     offset = stream.offset
     count = 0
     try:
-        while True:
+        while not decoder.eof:
             data = b""
             if decoder.needs_input:
-                data = file.read(offset, _INPUT)
+                data = file.read(offset, _input_size(stream, offset))
+                if not data:
+                    break
                 offset += len(data)
             # In small pieces, since an error takes with it what the same call decompressed.
-            piece = decoder.decompress(data, 256)
-            count += len(piece)
-            if decoder.eof or (decoder.needs_input and not piece and not data):
-                return count
+            count += len(decoder.decompress(data, 256))
     except lzma.LZMAError:
-        return count
+        pass  # what was decompressed until then counts
+    return count
+
+
+def _input_size(stream: xz.Stream, offset: int) -> int:
+    """How much to read for a decoder: first all of the stream that is sound, then what follows.
+
+    An error in what follows then takes nothing with it that was sound.
+    """
+    return min(_INPUT, stream.end - offset) if offset < stream.end else _INPUT
 
 
 class SolidLayout:
@@ -178,7 +186,7 @@ class _Cursor:
                 if self._stream + 1 >= len(index.streams):
                     raise self._damaged(file, "it holds fewer bytes than its headers promise")
                 self._begin(index, self._stream + 1)
-            if piece := self._step(file, size):
+            if piece := self._step(file, index.streams[self._stream], size):
                 self._position += len(piece)
                 return piece
 
@@ -188,15 +196,15 @@ class _Cursor:
         if not stream.whole or self._position != index.starts[self._stream] + stream.content:
             return
         while self._decoder is not None and not self._decoder.eof:
-            if self._step(file, 1):
+            if self._step(file, stream, 1):
                 raise self._damaged(file, "it holds more bytes than its headers promise")
 
-    def _step(self, file: File, size: int) -> bytes:
+    def _step(self, file: File, stream: xz.Stream, size: int) -> bytes:
         """Decompress up to `size` bytes from at most one read of the file."""
         assert self._decoder is not None
         data = b""
         if self._decoder.needs_input:
-            data = file.read(self._offset, _INPUT)
+            data = file.read(self._offset, _input_size(stream, self._offset))
             self._offset += len(data)
             if not data:
                 raise self._damaged(file, "the file ends inside it")
