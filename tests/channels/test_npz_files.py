@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roverd.channels import NPZBlobChannel
+from roverd.channels import Channel, NPZBlobChannel
 from support.channels import BY_NAME, Array
 
 CASE = BY_NAME["npz"]
@@ -95,15 +95,20 @@ def test_another_array_is_an_error_that_names_the_file(
     np.testing.assert_array_equal(channel[2], CASE.upto(1, 2))
 
 
+def of_one_frame(save: Callable[..., None], folder: Path) -> tuple[Channel, Path, bytes]:
+    """A channel of one frame that NumPy has saved, and the bytes of its file."""
+    channel = CASE.open(str(folder / "x"))
+    channel.write(CASE.upto(1))
+    path = folder / "x" / "000000.npz"
+    save(path, data=CASE.upto(1)[0])
+    return channel, path, path.read_bytes()
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_file_cut_anywhere_is_an_error_never_a_frame(
     save: Callable[..., None], tmp_path: Path
 ) -> None:
-    channel = CASE.open(str(tmp_path / "x"))
-    channel.write(CASE.upto(1))
-    path = tmp_path / "x" / "000000.npz"
-    save(path, data=CASE.upto(1)[0])
-    whole = path.read_bytes()
+    channel, path, whole = of_one_frame(save, tmp_path)
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
         with pytest.raises(ValueError, match=r"000000\.npz"):
@@ -114,11 +119,7 @@ def test_a_file_cut_anywhere_is_an_error_never_a_frame(
 def test_a_file_with_any_byte_changed_is_a_frame_or_a_clear_error(
     save: Callable[..., None], tmp_path: Path
 ) -> None:
-    channel = CASE.open(str(tmp_path / "x"))
-    channel.write(CASE.upto(1))
-    path = tmp_path / "x" / "000000.npz"
-    save(path, data=CASE.upto(1)[0])
-    whole = path.read_bytes()
+    channel, path, whole = of_one_frame(save, tmp_path)
     for position in range(len(whole)):
         for value in (0x28, 0xFF):
             path.write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])

@@ -1,5 +1,6 @@
 """Channel formats `npz` and `jpg`: each frame in a file of its own."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,20 @@ from roverd.formats import jpeg, npz
 __all__ = ["JPEGBlobChannel", "NPZBlobChannel"]
 
 
-class NPZBlobChannel(BlobChannel):
+class _InPlaceBlobChannel(BlobChannel):
+    """Blobs that are read into an array that is there already; `_read_blob` follows."""
+
+    def _read_blob(self, index: int) -> NDArray[Any]:
+        out = np.empty(self._read_shape, self.type)
+        self._read_blob_into(index, out)
+        return out
+
+    @abstractmethod
+    def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
+        """Read one frame into `out`."""
+
+
+class NPZBlobChannel(_InPlaceBlobChannel):
     """One `.npz` file per frame, with the array under the key `data`.
 
     Args:
@@ -42,11 +56,6 @@ class NPZBlobChannel(BlobChannel):
         self.compress = compress
         self._npy = npz.npy_header(self.shape, self.type)
 
-    def _read_blob(self, index: int) -> NDArray[Any]:
-        out = np.empty(self.shape, self.type)
-        self._read_blob_into(index, out)
-        return out
-
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         path = self._filename(index) + ".npz"
         file = self._storage.open(path, keep=False)
@@ -65,7 +74,7 @@ class NPZBlobChannel(BlobChannel):
         self._storage.write(self._filename(index) + ".npz", npz.encode(data, self.compress))
 
 
-class JPEGBlobChannel(BlobChannel):
+class JPEGBlobChannel(_InPlaceBlobChannel):
     """One JPEG file per frame; frames are RGB, `(height, width, 3)`, or grey, `(height, width)`.
 
     Args:
@@ -102,11 +111,6 @@ class JPEGBlobChannel(BlobChannel):
     @property
     def _read_shape(self) -> tuple[int, ...]:
         return self._decoder.out_shape
-
-    def _read_blob(self, index: int) -> NDArray[Any]:
-        out = np.empty(self._read_shape, self.type)
-        self._read_blob_into(index, out)
-        return out
 
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         path = self._filename(index) + ".jpg"

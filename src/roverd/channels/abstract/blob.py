@@ -150,9 +150,7 @@ class BlobChannel(Channel):
         staging = _Staging(self)
         try:
             staging.write(0, frames)
-            # From the last to the first, so that what is left at any time is without a gap.
-            names = [name for _, blob in sorted(self._blobs().items()) for name in blob]
-            staging.publish_instead_of(names[::-1])
+            staging.publish_instead_of(self._names_to_remove())
         finally:
             staging.close()
         self._now_has(len(frames))
@@ -162,11 +160,14 @@ class BlobChannel(Channel):
         if self.length is not None:
             self.length = count
 
+    def _names_to_remove(self) -> list[str]:
+        """All frames' files, from the last to the first: what is left is never with a gap."""
+        blobs = sorted(self._blobs().items(), reverse=True)
+        return [name for _, names in blobs for name in names]
+
     def _remove_all(self) -> None:
-        # From the last to the first, so that what is left at any time is without a gap.
-        for _, names in sorted(self._blobs().items(), reverse=True):
-            for name in names:
-                self._storage.remove(f"{self.path}/{name}")
+        for name in self._names_to_remove():
+            self._storage.remove(f"{self.path}/{name}")
         self._now_has(0)
 
     def _writer(self, append: bool, **options: Any) -> "_BlobWriter":
