@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ __all__ = ["JPEGBlobChannel", "NPZBlobChannel"]
 
 
 class _InPlaceBlobChannel(BlobChannel):
-    """Blobs that are read into an array that is there already; `_read_blob` follows."""
+    """Blobs of a codec, read into an array that is there already; `_read_blob` follows."""
+
+    _codec: ClassVar[str]
 
     def _read_blob(self, index: int) -> NDArray[Any]:
         out = np.empty(self._read_shape, self.type)
@@ -27,6 +29,17 @@ class _InPlaceBlobChannel(BlobChannel):
     @abstractmethod
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         """Read one frame into `out`."""
+
+    @property
+    def codec(self) -> str:
+        """`"npz"` or `"jpeg"`: the content of the files."""
+        return self._codec
+
+    def _read_encoded(self, index: int) -> bytes:
+        return self._storage.read(f"{self._filename(index)}{self.extension}")
+
+    def _write_encoded(self, index: int, data: bytes) -> None:
+        self._storage.write(f"{self._filename(index)}{self.extension}", data)
 
 
 class NPZBlobChannel(_InPlaceBlobChannel):
@@ -42,6 +55,7 @@ class NPZBlobChannel(_InPlaceBlobChannel):
     """
 
     extension = ".npz"
+    _codec = "npz"
 
     def __init__(
         self,
@@ -90,6 +104,7 @@ class JPEGBlobChannel(_InPlaceBlobChannel):
     """
 
     extension = ".jpg"
+    _codec = "jpeg"
 
     def __init__(
         self,

@@ -5,8 +5,8 @@ reads any of them into an array of the caller's. Channels make one for each read
 to find out (an index) they keep for the next one.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,15 @@ class Layout(Protocol):
         ...
 
 
+@runtime_checkable
+class EncodedLayout(Layout, Protocol):
+    """Frames that are encoded one by one."""
+
+    def encoded(self, frames: range) -> Iterator[bytes]:
+        """The bytes of frames, all of which are there; see `Channel.encoded`."""
+        ...
+
+
 class EmptyLayout:
     """No frames; see `Layout`.
 
@@ -66,6 +75,10 @@ class EmptyLayout:
 
     def read(self, frames: range, out: NDArray[Any]) -> None:
         """Read no frames; see `Layout.read`."""
+
+    def encoded(self, frames: range) -> Iterator[bytes]:
+        """No frames; see `EncodedLayout.encoded`."""
+        return iter(())
 
 
 class FixedLayout:
@@ -158,3 +171,15 @@ class OffsetLayout:
                 raise CorruptFileError(f"{self._file.path}: {place}: {error}") from error
 
         for_each(read_one, range(len(frames)))
+
+    def encoded(self, frames: range) -> Iterator[bytes]:
+        """The bytes of frames; see `EncodedLayout.encoded`."""
+        for frame in frames:
+            offset, size = int(self._offsets[frame]), int(self._sizes[frame])
+            data = self._file.read(offset, size)
+            if len(data) != size:
+                raise CorruptFileError(
+                    f"{self._file.path}: frame {frame}: expected {size} bytes from byte {offset} "
+                    f"on, found {len(data)}; the file was cut while it was read"
+                )
+            yield data

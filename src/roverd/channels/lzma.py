@@ -1,6 +1,7 @@
 """Channel formats `lzma` (one .xz file) and `lzmaf` (each frame an .xz stream of its own)."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,11 @@ class LzmaChannel(SingleFileChannel):
             index = SolidIndex.of(file) if known is None else known[1].followed(file)
             self._cache = known = (file.version, index)
         return SolidLayout(file, known[1], self.size)
+
+    def is_whole_file(self, start: int, stop: int) -> bool:
+        """Whether these frames are all that the file holds."""
+        layout = self._layout()
+        return start == 0 and stop == len(layout) and layout.holds_nothing_else
 
     def write(self, data: Data, append: bool = False) -> None:
         """Write frames; see `Channel.write`.
@@ -167,6 +173,11 @@ class LzmaFrameChannel(SingleFileChannel):
             layout.note = f"the {file.size - end} bytes from byte {end} on hold no whole frame"
         return layout
 
+    @property
+    def codec(self) -> str:
+        """`"xz"`."""
+        return "xz"
+
     def _find(self) -> tuple[File, NDArray[np.int64]]:
         """The data file, and where frames begin and end in it."""
         # The index is opened first: it never says more than the data that is opened after it.
@@ -229,7 +240,7 @@ class LzmaFrameChannel(SingleFileChannel):
             append: whether to keep the frames that are there.
             preset: liblzma's preset, 0 (fast) to 9 (small).
         """
-        self._write(self._checked(data), append, preset=preset)
+        self._write(self.checked(data), append, preset=preset)
 
     def consume(
         self,
@@ -360,8 +371,13 @@ class LzmaFrameWriter:
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames; see `Writer.add`."""
-        streams = map_all(lambda frame: xz.encode(frame.tobytes(), self._preset), list(frames))
-        for stream in streams:
+        self.add_encoded(
+            map_all(lambda frame: xz.encode(frame.tobytes(), self._preset), list(frames))
+        )
+
+    def add_encoded(self, frames: Sequence[bytes]) -> None:
+        """Write frames that are xz streams; see `EncodedWriter.add_encoded`."""
+        for stream in frames:
             self._file.append(stream)
             self._index.append(self._file.position.to_bytes(8, "little"))
 

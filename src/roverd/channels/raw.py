@@ -50,14 +50,15 @@ class RawChannel(SingleFileChannel):
             return nothing
         return np.memmap(self.path, self.type, "r", shape=(count, *self.shape))
 
-    def _checked(self, data: Any) -> NDArray[Any]:
+    def checked(self, data: Any) -> NDArray[Any]:
+        """`data`, which may be the bytes of whole frames, as an array; see `Channel.checked`."""
         if isinstance(data, bytes | bytearray | memoryview):
             return self.buffer_to_array(cast(bytes, data), final=False)
-        return super()._checked(data)
+        return super().checked(data)
 
     def _checked_item(self, item: Any) -> NDArray[Any]:
         if isinstance(item, bytes | bytearray | memoryview):
-            return self._checked(item)
+            return self.checked(item)
         return super()._checked_item(item)
 
     def _replace(self, frames: NDArray[Any], **options: Any) -> None:

@@ -130,6 +130,11 @@ class SolidLayout:
     def __len__(self) -> int:
         return self._index.content // self._size
 
+    @property
+    def holds_nothing_else(self) -> bool:
+        """Whether the file is nothing but whole streams of whole frames."""
+        return not self.note and self._index.content % self._size == 0
+
     def read(self, frames: range, out: NDArray[Any]) -> None:
         """Read frames; see `Layout.read`."""
         if frames.step < 0:

@@ -1,11 +1,12 @@
 """Channel format `mjpg`: an AVI file with one JPEG per frame."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.abstract import Channel
 from roverd.channels.abstract.channel import Path
 from roverd.channels.consume import Consumer
 from roverd.channels.images import ImageDecoder, check_image
@@ -76,7 +77,7 @@ class VideoChannel(SingleFileChannel):
             if not _is_cut_in_header(file):
                 raise
             return EmptyLayout("the file is cut off inside its header")
-        if known.index.fourcc not in _JPEG_CODECS and len(known.index):
+        if not _holds_jpegs(known.index):
             return OtherVideoLayout(file, known.index, known.decoders, self.decoder, self.shape)
         return _VideoLayout(self, file, known)
 
@@ -96,6 +97,37 @@ class VideoChannel(SingleFileChannel):
         self._cache = known = _Known(file, index)
         return known
 
+    @property
+    def codec(self) -> str | None:
+        """`"jpeg"`; `None` for a file with another codec."""
+        known = self._known_if_there()
+        return "jpeg" if known is None or _holds_jpegs(known.index) else None
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames per second, for players; `None` where there is no file or it does not say."""
+        known = self._known_if_there()
+        return None if known is None else known.index.frame_rate or None
+
+    def _known_if_there(self) -> "_Known | None":
+        try:
+            file = self._storage.open(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if _is_cut_in_header(file) else self._known(file)
+
+    def is_whole_file(self, start: int, stop: int) -> bool:
+        """Whether these are all frames of a file with another codec."""
+        known = self._known_if_there()
+        if known is None or _holds_jpegs(known.index):
+            return False
+        return start == 0 and stop == len(known.index) and known.index.end == known.size
+
+    def writer_like(self, source: Channel, **options: Any) -> "_VideoWriter":
+        """Open the channel for frames of another one, whose frame rate it gets if that has one."""
+        rate = source.frame_rate if isinstance(source, VideoChannel) else None
+        return self._writer(append=False, **({} if rate is None else {"fps": rate}), **options)
+
     def distrust_index(self, file: File) -> "_Known":
         """Find the frames of a file again, going by its data alone."""
         self._cache = known = _Known(file, avi.walk_index(file.read, file.size))
@@ -109,7 +141,7 @@ class VideoChannel(SingleFileChannel):
             append: whether to keep the frames that are there.
             fps: frames per second, for players; a file that is added to keeps its own.
         """
-        self._write(self._checked(data), append, fps=fps)
+        self._write(self.checked(data), append, fps=fps)
 
     def consume(
         self,
@@ -181,6 +213,10 @@ def _is_cut_in_header(file: File) -> bool:
     return begins_well and b"movi" not in data
 
 
+def _holds_jpegs(index: avi.AviIndex) -> bool:
+    return index.fourcc in _JPEG_CODECS or not len(index)
+
+
 class _Known:
     """What was found out about a file.
 
@@ -235,12 +271,37 @@ class _VideoLayout:
             self._read(frames, out)
         except _ContradictionError:
             self._known = self._channel.distrust_index(self._file)
-            if len(frames) and max(frames[0], frames[-1]) >= len(self):
-                raise CorruptFileError(
-                    f"{self._file.path}: its index promises more than the {len(self)} frames "
-                    f"that are there"
-                ) from None
+            if len(frames):
+                self._check_there(max(frames[0], frames[-1]))
             self._read(frames, out)
+
+    def _check_there(self, frame: int) -> None:
+        if frame >= len(self):
+            raise CorruptFileError(
+                f"{self._file.path}: its index promises more than the {len(self)} frames "
+                f"that are there"
+            )
+
+    def encoded(self, frames: range) -> Iterator[bytes]:
+        """The JPEGs of frames; see `EncodedLayout.encoded`."""
+        known = self._known
+        chunks = OffsetLayout(self._file, known.offsets, known.sizes, self._decode)
+        for number in frames:
+            if known.index.sizes[number] == 0 and (number > frames[0] or number < known.leading):
+                yield b""
+                continue
+            (chunk,) = chunks.encoded(range(number, number + 1))
+            if self._contradicts(chunk):
+                # The rest is where the file is known better.
+                self._known = self._channel.distrust_index(self._file)
+                self._check_there(frames[-1])
+                yield from self.encoded(range(number, frames.stop))
+                return
+            yield chunk[avi.CHUNK_HEADER :]
+
+    def _contradicts(self, chunk: bytes) -> bool:
+        size = len(chunk) - avi.CHUNK_HEADER
+        return not avi.check_chunk_header(chunk[: avi.CHUNK_HEADER], self._known.index, size)
 
     def _read(self, frames: range, out: NDArray[Any]) -> None:
         known = self._known
@@ -252,8 +313,7 @@ class _VideoLayout:
         OffsetLayout(self._file, known.offsets, known.sizes, self._decode).read(frames, out)
 
     def _decode(self, chunk: bytes, out: NDArray[Any]) -> None:
-        size = len(chunk) - avi.CHUNK_HEADER
-        if not avi.check_chunk_header(chunk[: avi.CHUNK_HEADER], self._known.index, size):
+        if self._contradicts(chunk):
             raise _ContradictionError
         self._channel.decoder.decode_into(memoryview(chunk)[avi.CHUNK_HEADER :], out)
 
@@ -268,7 +328,11 @@ class _VideoWriter:
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames; see `Writer.add`."""
-        for image in map_all(lambda frame: jpeg.encode(frame, self._quality), list(frames)):
+        self.add_encoded(map_all(lambda frame: jpeg.encode(frame, self._quality), list(frames)))
+
+    def add_encoded(self, frames: Sequence[bytes]) -> None:
+        """Write frames that are JPEGs; see `EncodedWriter.add_encoded`."""
+        for image in frames:
             _carry_out(self._container.add(image), self._file)
 
     def close(self) -> None:

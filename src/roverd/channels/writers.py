@@ -1,6 +1,7 @@
 """Writing frames into an open file."""
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,15 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Complete the file. What `add` returned from is safe without it."""
+        ...
+
+
+@runtime_checkable
+class EncodedWriter(Writer, Protocol):
+    """A channel with a codec that is open for frames to come."""
+
+    def add_encoded(self, frames: Sequence[bytes]) -> None:
+        """Write frames as `Channel.encoded` gives them; a reader sees them on return."""
         ...
 
 

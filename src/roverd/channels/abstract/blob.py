@@ -5,7 +5,8 @@ import re
 import secrets
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from roverd.channels.abstract.channel import Channel, Path
 from roverd.channels.consume import Consumer
 from roverd.channels.utils import Streamable
-from roverd.errors import CorruptFileError, MissingFileError, RoverdWarning
-from roverd.parallel import for_each
+from roverd.errors import CorruptFileError, MissingFileError, RoverdWarning, UnsupportedError
+from roverd.parallel import for_each, map_all
 from roverd.storage import storage_for
 
 _NUMBERED = re.compile(r"(\d{6,})(\..+)?")
@@ -64,6 +65,17 @@ class BlobChannel(Channel):
     def _filename(self, index: int) -> str:
         """Path of a frame's file, without its extension."""
         return f"{self.path}/{index:06d}"
+
+    def _read_encoded(self, index: int) -> bytes:
+        """Read the file of one frame, of a channel that has a `codec`."""
+        raise self._no_codec()
+
+    def _write_encoded(self, index: int, data: bytes) -> None:
+        """Write the file of one frame, of a channel that has a `codec`."""
+        raise self._no_codec()
+
+    def _no_codec(self) -> UnsupportedError:
+        return UnsupportedError(f"{self.path}: its files have no codec that other channels know")
 
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         """Read one frame into `out`."""
@@ -212,6 +224,13 @@ class _BlobLayout:
 
         for_each(read_one, range(len(frames)), self._channel.workers)
 
+    def encoded(self, frames: range) -> Iterator[bytes]:
+        """The content of the files, several read at a time; see `EncodedLayout.encoded`."""
+        read = self._channel._read_encoded  # pyright: ignore[reportPrivateUsage]
+        for first in range(0, len(frames), self._channel.workers):
+            group = frames[first : first + self._channel.workers]
+            yield from map_all(read, group, self._channel.workers)
+
 
 class _Staging:
     """A folder in which files are made before they get their names, in order.
@@ -233,6 +252,15 @@ class _Staging:
         write_blob = self._channel._write_blob  # pyright: ignore[reportPrivateUsage]
         for_each(
             lambda slot: write_blob(start + slot, frames[slot]),
+            range(len(frames)),
+            self._channel.workers,
+        )
+
+    def write_encoded(self, start: int, frames: Sequence[bytes]) -> None:
+        """The same for frames that are encoded already."""
+        write_encoded = self._channel._write_encoded  # pyright: ignore[reportPrivateUsage]
+        for_each(
+            lambda slot: write_encoded(start + slot, frames[slot]),
             range(len(frames)),
             self._channel.workers,
         )
@@ -284,12 +312,28 @@ class _BlobWriter:
         self._channel = channel
         self._staging = _Staging(channel)
         self._next = start
+        self._last = b""  # encoded frame, for one that repeats it
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames; see `Writer.add`."""
         self._staging.write(self._next, frames)
+        self._publish(len(frames))
+
+    def add_encoded(self, frames: Sequence[bytes]) -> None:
+        """Write frames that are encoded already; see `EncodedWriter.add_encoded`."""
+        shown = list(accumulate(frames, lambda before, frame: frame or before, initial=self._last))
+        if not all(shown[1:]):
+            raise CorruptFileError(
+                f"{self._channel.path}: frame {self._next} was dropped by the recorder, and there "
+                f"is no frame before it that it could repeat"
+            )
+        self._last = shown[-1]
+        self._staging.write_encoded(self._next, shown[1:])
+        self._publish(len(frames))
+
+    def _publish(self, count: int) -> None:
         self._staging.publish()
-        self._next += len(frames)
+        self._next += count
         self._channel._now_has(self._next)  # pyright: ignore[reportPrivateUsage]
 
     def close(self) -> None:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from roverd.channels.abstract.frames import KINDS, description, frame_shape, frame_type
 from roverd.channels.consume import Consumer, consume
-from roverd.channels.layouts import Layout
+from roverd.channels.copying import Moved, copy_frames
+from roverd.channels.layouts import EncodedLayout, Layout
 from roverd.channels.utils import Data, Prefetch, Streamable
 from roverd.channels.writers import Writer
 from roverd.errors import (
     InvalidDataError,
     MissingFileError,
     OutOfRangeError,
+    UnsupportedError,
 )
 from roverd.storage import Storage, storage_for
 
@@ -279,6 +281,70 @@ class Channel(ABC):
         wrapped = ((item,) for item in self.stream(transform, batch))
         return _unwrapped(Prefetch(wrapped, size))
 
+    # Moving frames as they are stored
+
+    @property
+    def codec(self) -> str | None:
+        """How each frame is encoded by itself: `"xz"`, `"jpeg"` or `"npz"`.
+
+        Frames move as they are between channels of one codec. `None` where a frame's bytes mean
+        nothing without others, or are the frame.
+        """
+        return None
+
+    def encoded(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes of frames as they are stored, of a channel that has a `codec`.
+
+        Args:
+            start: the first frame.
+            stop: the one after the last.
+
+        Yields:
+            The bytes of each frame. `b""` is one that the recorder dropped, and that repeats the
+            one before; the first one never is, unless there is none before it.
+
+        Raises:
+            UnsupportedError: the channel has no codec.
+            CorruptFileError: a frame's bytes are not where they should be.
+        """
+        layout = self._existing_layout()
+        if not isinstance(layout, EncodedLayout):
+            raise UnsupportedError(f"{self.path}: its frames are not encoded one by one")
+        return layout.encoded(range(start, stop))
+
+    def copy_from(
+        self,
+        source: "Channel",
+        start: int = 0,
+        stop: int | None = None,
+        moved: Moved | None = None,
+        **options: Any,
+    ) -> None:
+        """Replace all frames by those of another channel.
+
+        They are not decoded where both channels have the same codec; in any case, no more than a
+        few are in memory at a time. Unlike `write`, this writes in place.
+
+        Args:
+            source: where the frames come from.
+            start: the first of them.
+            stop: the one after the last; all from `start` on if `None`.
+            moved: called with the number of frames that were copied since the last time.
+            options: what `write` of this format takes: `fps`, `preset`.
+
+        Raises:
+            OutOfRangeError: `source` has no such frames.
+            InvalidDataError: they are of another shape or type.
+            CorruptFileError: a frame that has to be decoded is damaged.
+        """
+        last = len(source) if stop is None else stop
+        copy_frames(source, self, start, last, moved or (lambda _: None), options)
+
+    def is_whole_file(self, start: int, stop: int) -> bool:
+        """Whether these frames are all of a file that can only be understood as a whole."""
+        del start, stop
+        return False
+
     # Writing
 
     @abstractmethod
@@ -292,6 +358,11 @@ class Channel(ABC):
         A torn tail is dropped where `append`; otherwise all old frames are.
         """
 
+    def writer_like(self, source: "Channel", **options: Any) -> Writer:
+        """Open the channel, emptied, for frames of another one."""
+        del source
+        return self._writer(append=False, **options)
+
     def write(self, data: Data, append: bool = False) -> None:
         """Write frames.
 
@@ -303,7 +374,7 @@ class Channel(ABC):
         Raises:
             InvalidDataError: data of another shape or type. What was there is untouched.
         """
-        self._write(self._checked(data), append)
+        self._write(self.checked(data), append)
 
     def _write(self, frames: NDArray[Any], append: bool, **options: Any) -> None:
         if not append:
@@ -353,8 +424,12 @@ class Channel(ABC):
             thread=thread,
         )
 
-    def _checked(self, data: Any) -> NDArray[Any]:
-        """`data` as a C-contiguous array `(n, *shape)` of the channel's type, or an error."""
+    def checked(self, data: Any) -> NDArray[Any]:
+        """`data` as a C-contiguous array `(n, *shape)` of the channel's type.
+
+        Raises:
+            InvalidDataError: it is of another shape or type.
+        """
         if isinstance(data, np.ndarray):
             array = cast(NDArray[Any], data)
             if array.shape[1:] == self.shape and array.ndim and self._holds(array.dtype):
@@ -370,7 +445,7 @@ class Channel(ABC):
             frames = [self._checked_frame(frame) for frame in cast(list[Any], item)]
             return np.stack(frames) if frames else np.empty((0, *self.shape), self.type)
         if isinstance(item, np.ndarray) and item.ndim == len(self.shape) + 1:
-            return self._checked(item)
+            return self.checked(item)
         return self._checked_frame(item)[None]
 
     def _checked_frame(self, frame: Any) -> NDArray[Any]:

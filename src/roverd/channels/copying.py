@@ -1,0 +1,61 @@
+"""Moving frames from one channel to another, some at a time: memory is bounded."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from roverd.channels.utils import batch_iterator
+from roverd.channels.writers import EncodedWriter
+from roverd.errors import InvalidDataError, OutOfRangeError
+from roverd.storage import storage_for
+from roverd.storage.files import copy_file
+
+if TYPE_CHECKING:
+    from roverd.channels.abstract.channel import Channel
+
+Moved = Callable[[int], None]
+"""Called with the number of frames that were moved since the last time."""
+
+_PIECE = 16 << 20
+_MOST_FRAMES = 1024  # of those that have an object, or a file, each
+
+
+def copy_frames(
+    source: "Channel",
+    target: "Channel",
+    start: int,
+    stop: int,
+    moved: Moved,
+    options: Mapping[str, Any],
+) -> None:
+    """See `Channel.copy_from`."""
+    if (source.type, source.shape) != (target.type, target.shape):
+        raise InvalidDataError(
+            f"{target.path}: expected frames of type {target.type.str[1:]} and shape "
+            f"{list(target.shape)}, but those of {source.path} are of type {source.type.str[1:]} "
+            f"and shape {list(source.shape)}"
+        )
+    there = len(source)
+    if not 0 <= start <= stop <= there:
+        raise OutOfRangeError(
+            f"{source.path}: frames {start} to {stop - 1} were to be copied, but there are {there}"
+        )
+    # The bytes of a whole file that can only be understood as a whole.
+    if type(source) is type(target) and source.is_whole_file(start, stop):
+        storages = storage_for(source.path), storage_for(target.path)
+        copy_file(storages[0], source.path, storages[1], target.path)
+        moved(stop - start)
+        return
+    writer = target.writer_like(source, **options)
+    at_once = max(1, _PIECE // source.size)
+    try:
+        if isinstance(writer, EncodedWriter) and source.codec == target.codec is not None:
+            for group in batch_iterator(source.encoded(start, stop), min(at_once, _MOST_FRAMES)):
+                writer.add_encoded(group)
+                moved(len(group))
+        else:
+            for first in range(start, stop, at_once):
+                count = min(at_once, stop - first)
+                writer.add(target.checked(source.read(first, count)))
+                moved(count)
+    finally:
+        writer.close()
