@@ -22,6 +22,8 @@ ROWS = (
     "trace[i]: radar, lidar (rng), camera, imu",
     "trace[i]: radar, lidar (rng, nir, rfl), camera, imu",
     "dataset[i], 1,000 traces",
+    "destagger a 128×2048 frame",
+    "points of a 128×2048 frame",
     "opening a trace, 21 GB AVI in it",
     "opening a trace and synchronising it",
     "AVI of 56,000 frames, 21 GB: its index",

@@ -7,14 +7,14 @@ azimuth offset and raised by its altitude angle; the range counts from the axis.
 
 All beams of a column fire at once, but look in directions that differ by their azimuth offsets.
 A stored image therefore is *staggered*: what stands upright in the world is a zigzag in it.
-`destagger` shifts each row by the columns that its offset amounts to.
+`transforms.ouster.destagger` shifts each row by the columns that its offset amounts to.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Float64, Int64
 
 from roverd.ops.demo.motion import RigMotion
 from roverd.ops.demo.scene import Scene
@@ -156,10 +156,3 @@ class Lidar:
             "nir": np.clip(np.rint(ambient), 0, 65535).reshape(shape).astype("<u2"),
             "rfl": np.clip(np.rint(reflected), 0, 255).reshape(shape).astype("u1"),
         }
-
-
-def destagger(
-    image: Shaped[np.ndarray, "beam column"], shifts: Int64[np.ndarray, " beam"]
-) -> Shaped[np.ndarray, "beam column"]:
-    """Move each row to the right by its shift: `out[h, w] = image[h, (w - shifts[h]) mod W]`."""
-    return np.stack([np.roll(row, shift) for row, shift in zip(image, shifts, strict=True)])

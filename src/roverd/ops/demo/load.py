@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 from abstract_dataloader import generic
 
-from roverd.ops.demo.lidar import destagger
 from roverd.ops.demo.picture import Overview
 from roverd.ops.demo.radar import range_doppler
 from roverd.ops.demo.rig import CLOCKS
 from roverd.trace import Dataset, Trace
+from roverd.transforms.ouster import destagger
 
 Samples = Dataset[dict[str, Any]]
 """A dataset whose samples hold, by name, those of each sensor."""
