@@ -127,6 +127,12 @@ class JPEGBlobChannel(_InPlaceBlobChannel):
     def _read_shape(self) -> tuple[int, ...]:
         return self._decoder.out_shape
 
+    def unresized(self) -> "JPEGBlobChannel":
+        """The channel without its `resolution`."""
+        other = self.open_like(self.path)
+        other._decoder = ImageDecoder(other, None, "area", False)
+        return other
+
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         path = self._filename(index) + ".jpg"
         file = self._storage.open(path, keep=False)

@@ -1,11 +1,12 @@
 """Moving frames from one channel to another, some at a time: memory is bounded."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from roverd.channels.utils import batch_iterator
 from roverd.channels.writers import EncodedWriter
-from roverd.errors import InvalidDataError, OutOfRangeError
+from roverd.errors import InvalidDataError, MissingFileError, OutOfRangeError, UnsupportedError
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
 
@@ -34,7 +35,11 @@ def copy_frames(
             f"{list(target.shape)}, but those of {source.path} are of type {source.type.str[1:]} "
             f"and shape {list(source.shape)}"
         )
-    there = len(source)
+    there = source.whole_frames()
+    if there is None:
+        raise MissingFileError(f"{source.path}: no such file; expected frames to copy here")
+    if os.path.realpath(source.path) == os.path.realpath(target.path):
+        raise UnsupportedError(f"{source.path}: a channel cannot be copied to where it is")
     if not 0 <= start <= stop <= there:
         raise OutOfRangeError(
             f"{source.path}: frames {start} to {stop - 1} were to be copied, but there are {there}"
@@ -53,9 +58,10 @@ def copy_frames(
                 writer.add_encoded(group)
                 moved(len(group))
         else:
+            stored = source.unresized()
             for first in range(start, stop, at_once):
                 count = min(at_once, stop - first)
-                writer.add(target.checked(source.read(first, count)))
+                writer.add(target.checked(stored.read(first, count)))
                 moved(count)
     finally:
         writer.close()

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.abstract.channel import Keep
 from roverd.channels.consume import Consumer
 from roverd.channels.layouts import OffsetLayout
-from roverd.channels.raw import SingleFileChannel
+from roverd.channels.raw import SingleFileChannel, drop
 from roverd.channels.solid import SolidIndex, SolidLayout
 from roverd.channels.utils import Data, Streamable
 from roverd.errors import CorruptFileError, InvalidDataError, UnsupportedError
@@ -87,33 +88,37 @@ class LzmaChannel(SingleFileChannel):
         if not append:
             self._storage.write(self.path, b"")
         elif self.exists():
-            self._drop_tail()
+            self.cut(len(self), drop)
         return LzmaWriter(self._storage.append_to(self.path))
 
-    def _drop_tail(self) -> None:
-        """Bring the file to whole streams of whole frames, so that more can follow."""
+    def cut(self, count: int, keep: Keep) -> bool:
+        """Bring the file to whole streams of exactly the first frames; see `Channel.cut`."""
         file = self._storage.open(self.path)
         index = SolidIndex.of(file)
         layout = SolidLayout(file, index, self.size)
-        content = len(layout) * self.size
         kept = 0  # frames that need not be compressed again
         end = 0
         for start, stream in zip(index.starts, index.streams, strict=True):
             reached = start + stream.content
-            if stream.whole and reached <= content and reached % self.size == 0:
+            if stream.whole and reached <= count * self.size and reached % self.size == 0:
                 kept, end = reached // self.size, stream.end
-        if end == file.size:
-            return
-        _check_nothing_behind(file, end)
-        # The frames of a torn stream are compressed anew, in a file that takes this one's place
+        if end == file.size and kept == count:
+            return False
+        if count == len(layout):
+            _check_nothing_behind(file, end)
+        if kept == count:
+            return self._truncate(self.path, end, keep)
+        keep(self.path, end)
+        # The other frames of a stream are compressed anew, in a file that takes this one's place
         # when it is complete.
         with self._storage.replacing(self.path) as replacement:
             for offset in range(0, end, _STREAM_SIZE):
                 replacement.append(file.read(offset, min(_STREAM_SIZE, end - offset)))
             writer = LzmaWriter(replacement)
             at_once = max(1, _STREAM_SIZE // self.size)
-            for first in range(kept, len(layout), at_once):
-                writer.add(self._read(layout, range(first, min(first + at_once, len(layout)))))
+            for first in range(kept, count, at_once):
+                writer.add(self._read(layout, range(first, min(first + at_once, count))))
+        return True
 
 
 class LzmaWriter:
@@ -278,23 +283,31 @@ class LzmaFrameChannel(SingleFileChannel):
         storage = self._storage
         if append and self.exists():
             file, offsets = self._find()
-            self._check_appendable(file, offsets)
-            expected = offsets.astype("<u8").tobytes()
-            if not storage.size(self.index_path) or storage.read(self.index_path) != expected:
-                storage.write(self.index_path, expected)
-            data = storage.append_to(self.path)
-            if data.position != int(offsets[-1]):
-                data.truncate(int(offsets[-1]))
-            return LzmaFrameWriter(data, storage.append_to(self.index_path), preset)
-        storage.write(self.index_path, b"")
-        storage.write(self.path, b"")
+            self._check_size(file, offsets)
+            self.cut(len(offsets) - 1, drop)
+        else:
+            storage.write(self.index_path, b"")
+            storage.write(self.path, b"")
         return LzmaFrameWriter(
             storage.append_to(self.path), storage.append_to(self.index_path), preset
         )
 
-    def _check_appendable(self, file: File, offsets: NDArray[np.int64]) -> None:
-        """Refuse to add frames where that would destroy frames, or mix them with other ones."""
-        _check_nothing_behind(file, int(offsets[-1]))
+    def cut(self, count: int, keep: Keep) -> bool:
+        """Bring both files to exactly the first frames; see `Channel.cut`."""
+        file, offsets = self._find()
+        if count == len(offsets) - 1:
+            _check_nothing_behind(file, int(offsets[-1]))
+        storage = self._storage
+        expected = offsets[: count + 1].astype("<u8").tobytes()
+        found = storage.read(self.index_path) if storage.size(self.index_path) else b""
+        changed = found != expected
+        if changed:
+            keep(self.index_path, 0)
+            storage.write(self.index_path, expected, durable=True)
+        return self._truncate(self.path, int(offsets[count]), keep) or changed
+
+    def _check_size(self, file: File, offsets: NDArray[np.int64]) -> None:
+        """Refuse to mix frames with others of another size."""
         if len(offsets) > 1:
             last = xz.stream_ending_at(file.read, int(offsets[-1]))
             if last is not None and last.content != self.size:

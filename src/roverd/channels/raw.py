@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.abstract import Channel
+from roverd.channels.abstract.channel import Keep
 from roverd.channels.layouts import FixedLayout
 from roverd.channels.writers import RawWriter
 
@@ -23,6 +24,23 @@ class SingleFileChannel(Channel):
     def exists(self) -> bool:
         """Whether there is a file."""
         return self._storage.size(self.path) is not None
+
+    def _truncate(self, path: str, size: int, keep: Keep) -> bool:
+        """Cut a file to its first bytes, if it has more."""
+        if (self._storage.size(path) or 0) <= size:
+            return False
+        keep(path, size)
+        file = self._storage.append_to(path)
+        try:
+            file.truncate(size)
+        finally:
+            file.close()
+        return True
+
+
+def drop(path: str, offset: int) -> None:
+    """Keep nothing of what `Channel.cut` removes."""
+    del path, offset
 
 
 class RawChannel(SingleFileChannel):
@@ -68,7 +86,10 @@ class RawChannel(SingleFileChannel):
     def _writer(self, append: bool, **options: Any) -> RawWriter:
         if not append:
             self._storage.write(self.path, b"")
-        file = self._storage.append_to(self.path)
-        if file.position % self.size:
-            file.truncate(file.position // self.size * self.size)
-        return RawWriter(file)
+        elif self.exists():
+            self.cut(len(self), drop)
+        return RawWriter(self._storage.append_to(self.path))
+
+    def cut(self, count: int, keep: Keep) -> bool:
+        """Bring the file to exactly the first frames; see `Channel.cut`."""
+        return self._truncate(self.path, count * self.size, keep)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.abstract import Channel
-from roverd.channels.abstract.channel import Path
+from roverd.channels.abstract.channel import Keep, Path
 from roverd.channels.consume import Consumer
 from roverd.channels.images import ImageDecoder, check_image
 from roverd.channels.layouts import EmptyLayout, Layout, OffsetLayout
@@ -23,6 +23,8 @@ __all__ = ["VideoChannel"]
 
 # Headers are a few KiB; in a file longer than this, what looks like a cut is damage.
 _LONGEST_HEADER = 32 << 10
+
+_LOWEST_RATE, _HIGHEST_RATE = 1e-5, 1e6  # frames per second that an AVI is believed to have
 
 _JPEG_CODECS = (b"MJPG", b"mjpg", b"JPEG", b"jpeg", b"AVRn", b"dmb1")
 
@@ -107,7 +109,9 @@ class VideoChannel(SingleFileChannel):
     def frame_rate(self) -> float | None:
         """Frames per second, for players; `None` where there is no file or it does not say."""
         known = self._known_if_there()
-        return None if known is None else known.index.frame_rate or None
+        rate = 0.0 if known is None else known.index.frame_rate
+        # Of a header that says nonsense, the frames are still good.
+        return rate if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _known_if_there(self) -> "_Known | None":
         try:
@@ -116,17 +120,25 @@ class VideoChannel(SingleFileChannel):
             return None
         return None if _is_cut_in_header(file) else self._known(file)
 
+    def unresized(self) -> "VideoChannel":
+        """The channel without its `resolution`."""
+        other = self.open_like(self.path)
+        other.decoder = ImageDecoder(other, None, "area", False)
+        return other
+
     def is_whole_file(self, start: int, stop: int) -> bool:
-        """Whether these are all frames of a file with another codec."""
+        """Whether these are all frames of a file with another codec, which may have a torn tail."""
         known = self._known_if_there()
         if known is None or _holds_jpegs(known.index):
             return False
-        return start == 0 and stop == len(known.index) and known.index.end == known.size
+        return start == 0 and stop == len(known.index)
 
     def writer_like(self, source: Channel, **options: Any) -> "_VideoWriter":
         """Open the channel for frames of another one, whose frame rate it gets if that has one."""
         rate = source.frame_rate if isinstance(source, VideoChannel) else None
-        return self._writer(append=False, **({} if rate is None else {"fps": rate}), **options)
+        if rate is not None:
+            options.setdefault("fps", rate)
+        return self._writer(append=False, **options)
 
     def distrust_index(self, file: File) -> "_Known":
         """Find the frames of a file again, going by its data alone."""
@@ -183,14 +195,35 @@ class VideoChannel(SingleFileChannel):
                 f"{self.path}: expected a video of {self.shape[1]} × {self.shape[0]} pixels to add "
                 f"frames to, found one of {index.width} × {index.height}"
             )
+        return self._resumed(file, file.size)
+
+    def _resumed(self, file: File, size: int) -> "_VideoWriter":
+        """Go on with a file after its first bytes, which end with a whole frame or a torn one."""
         try:
-            container, end, writes = avi.AviWriter.resume(file.read, file.size)
+            container, end, writes = avi.AviWriter.resume(file.read, size)
         except (CorruptFileError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from error
-        appender = storage.append_to(self.path)
+        appender = self._storage.append_to(self.path)
         _carry_out(writes, appender)
         appender.truncate(end)
         return _VideoWriter(appender, container, self.quality)
+
+    def cut(self, count: int, keep: Keep) -> bool:
+        """Bring the file to exactly the first frames, indexed; see `Channel.cut`."""
+        file = self._storage.open(self.path)
+        if _is_cut_in_header(file):
+            keep(self.path, 0)
+            self._replace(np.empty((0, *self.shape), self.type))
+            return True
+        index = self._known(file).index
+        if index.finished and index.end == file.size and count == len(index):
+            return False
+        size = file.size
+        if count < len(index):
+            size = int(index.offsets[count]) - avi.CHUNK_HEADER
+        keep(self.path, size if count < len(index) else index.frames_end)
+        self._resumed(file, size).close()
+        return True
 
     def _new_container(self, fps: float) -> avi.AviWriter:
         height, width = self.shape[:2]

@@ -67,7 +67,7 @@ def write_meta(storage: Storage, folder: str, entries: Entries) -> None:
         text = json.dumps(entries, indent=4) + "\n"
     except (TypeError, ValueError) as error:
         raise MetadataError(f"{path}: not expressible in JSON ({error})") from error
-    storage.write(path, text.encode())
+    storage.write(path, text.encode(), durable=True)
 
 
 def constructor_arguments(entry: dict[str, Any]) -> dict[str, Any]:

@@ -108,8 +108,19 @@ class Storage(Protocol):
         """Make a folder and those above it, unless it is there."""
         ...
 
-    def write(self, path: str, data: BytesLike) -> None:
-        """Put `data` under `path`, replacing what was there at once: a reader sees old or new."""
+    def write(self, path: str, data: BytesLike, durable: bool = False) -> None:
+        """Put `data` under `path`, replacing what was there at once: a reader sees old or new.
+
+        If `durable`, that holds for a loss of power too, and the new is safe on return.
+        """
+        ...
+
+    def sync(self, path: str) -> None:
+        """Make what was written to a file, or the entries of a folder, survive a loss of power.
+
+        Raises:
+            FileNotFoundError: it is not there (any more).
+        """
         ...
 
     def append_to(self, path: str) -> Appender:

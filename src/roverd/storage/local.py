@@ -4,13 +4,12 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from stat import S_ISDIR
-
-import numpy as np
 
 from roverd.storage.abstract import BytesLike
 
@@ -129,6 +128,8 @@ class LocalFile:
         done = _pread_into(descriptor, buffer, offset) if total <= _READ_LIMIT else 0
         if done == total:
             return done
+        import numpy as np  # which commands without arrays need not load
+
         # As bytes, of which a part can be taken; `memoryview.cast` knows no complex numbers.
         rest = np.frombuffer(buffer, np.uint8).data
         while done < total:
@@ -158,6 +159,16 @@ else:
         data = _pread(descriptor, buffer.nbytes, offset)
         buffer[: len(data)] = data
         return len(data)
+
+
+def _sync(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        import fcntl
+
+        # There, fsync leaves it in the drive's own memory.
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
 
 
 class LocalAppender:
@@ -249,10 +260,27 @@ class LocalStorage:
         """Make a folder and those above it, unless it is there."""
         os.makedirs(path, exist_ok=True)
 
-    def write(self, path: str, data: BytesLike) -> None:
+    def write(self, path: str, data: BytesLike, durable: bool = False) -> None:
         """Put `data` under `path`, replacing what was there at once: a reader sees old or new."""
         with self.replacing(path) as file:
             file.append(data)
+            if durable:
+                # Otherwise the name may get to the disk before the content.
+                self.sync(file.path)
+        if durable:
+            self.sync(os.path.dirname(os.path.realpath(path)))
+
+    def sync(self, path: str) -> None:
+        """Make what was written to a file, or the entries of a folder, survive a loss of power."""
+        is_folder = os.path.isdir(path)
+        if is_folder and os.name == "nt":
+            return  # the entries of a folder are in its journal
+        # Any descriptor will do, on Windows any that may write.
+        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        try:
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def append_to(self, path: str) -> LocalAppender:
         """Open a file for writing at its end; an empty one is made if there is none."""

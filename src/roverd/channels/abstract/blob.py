@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from roverd.channels.abstract.channel import Channel, Path
+from roverd.channels.abstract.channel import Channel, Keep, Path
 from roverd.channels.consume import Consumer
 from roverd.channels.utils import Streamable
 from roverd.errors import CorruptFileError, MissingFileError, RoverdWarning, UnsupportedError
@@ -181,6 +181,16 @@ class BlobChannel(Channel):
         for name in self._names_to_remove():
             self._storage.remove(f"{self.path}/{name}")
         self._now_has(0)
+
+    def cut(self, count: int, keep: Keep) -> bool:
+        """Remove all frames but the first; see `Channel.cut`."""
+        names = [name for index, names in self._blobs().items() if index >= count for name in names]
+        for name in names:
+            keep(f"{self.path}/{name}", 0)
+        for name in sorted(names, reverse=True):
+            self._storage.remove(f"{self.path}/{name}")
+        self._now_has(count)
+        return bool(names)
 
     def _writer(self, append: bool, **options: Any) -> "_BlobWriter":
         self._storage.make_folder(self.path)

@@ -26,6 +26,7 @@ from roverd.errors import (
 from roverd.storage import Storage, storage_for
 
 Transform = Callable[[NDArray[Any]], Any]
+Keep = Callable[[str, int], None]
 Path = str | os.PathLike[str]
 
 # How much `stream` reads at once: enough that the cost of a read is lost in it.
@@ -333,17 +334,43 @@ class Channel(ABC):
             options: what `write` of this format takes: `fps`, `preset`.
 
         Raises:
+            MissingFileError: `source` has no data.
             OutOfRangeError: `source` has no such frames.
             InvalidDataError: they are of another shape or type.
+            UnsupportedError: `source` is this channel.
             CorruptFileError: a frame that has to be decoded is damaged.
         """
         last = len(source) if stop is None else stop
         copy_frames(source, self, start, last, moved or (lambda _: None), options)
 
+    def unresized(self) -> "Channel":
+        """The channel, such that frames are read as they are stored."""
+        return self
+
     def is_whole_file(self, start: int, stop: int) -> bool:
         """Whether these frames are all of a file that can only be understood as a whole."""
         del start, stop
         return False
+
+    # Mending
+
+    def cut(self, count: int, keep: Keep) -> bool:
+        """Bring the files to exactly the first frames: no torn tail, a complete index.
+
+        Args:
+            count: how many frames are to be left, all of which are there.
+            keep: called with a file and an offset before what the file holds from there on is
+                removed or written over.
+
+        Returns:
+            Whether anything had to be changed.
+
+        Raises:
+            CorruptFileError: behind what is damaged there are frames, which this would destroy.
+            UnsupportedError: the format does not know how.
+        """
+        del count, keep
+        raise UnsupportedError(f"{self.path}: {type(self).__name__} cannot be cut to length")
 
     # Writing
 
