@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roverd.cli.commands import COMMANDS
 from roverd.ops.demo import demo
+from roverd.ops.validate.report import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,8 +60,22 @@ def test_examples_run_as_they_stand(
             run(code, names)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/design.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/guide.md", "docs/cli.md", "docs/design.md"]
+)
 def test_links_lead_somewhere(document: str) -> None:
     here = (ROOT / document).parent
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
         assert (here / target).exists(), target
+
+
+def test_every_kind_of_problem_is_documented_with_its_severity() -> None:
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (error|warning|fixed) \|", (ROOT / "docs/cli.md").read_text(), re.M
+    )
+    assert dict(rows) == dict(KINDS)
+
+
+def test_every_command_is_documented() -> None:
+    headings = re.findall(r"^## roverd (\S+)", (ROOT / "docs/cli.md").read_text(), re.M)
+    assert sorted(headings) == sorted(COMMANDS)

@@ -111,6 +111,49 @@ def xz_frames(folder: Path, name: str, dtype: str, shape: Sequence[int]) -> np.n
     return np.stack(frames)
 
 
+def stored_frames(folder: Path, name: str, kind: str) -> list[bytes]:
+    """The bytes of each frame of a channel, as they are stored."""
+    match kind:
+        case "lzmaf":
+            data = (folder / name).read_bytes()
+            offsets = np.fromfile(folder / f"{name}_i", "<u8").tolist()
+            return [data[begin:end] for begin, end in itertools.pairwise(offsets)]
+        case "mjpg":
+            return jpegs_of((folder / name).read_bytes())
+        case "npz" | "jpg":
+            # Numbered without a gap, or this fails.
+            count = len([path for path in (folder / name).iterdir() if path.suffix == f".{kind}"])
+            files = [folder / name / f"{number:06d}.{kind}" for number in range(count)]
+            return [path.read_bytes() for path in files]
+        case _:
+            raise ValueError(kind)
+
+
+def plain_frames(folder: Path, name: str, entry: Mapping[str, Any]) -> np.ndarray:
+    """All frames of a channel, `(n, *shape)`, without roverd.
+
+    Args:
+        folder: of the sensor.
+        name: of the channel.
+        entry: its description in `meta.json`.
+    """
+    kind, dtype, shape = entry["format"], np.dtype(entry["type"]), entry["shape"]
+    if kind == "raw":
+        return np.fromfile(folder / name, dtype).reshape(-1, *shape)
+    if kind == "lzma":
+        data = (folder / name).read_bytes()
+        return np.frombuffer(lzma.decompress(data) if data else b"", dtype).reshape(-1, *shape)
+    stored = stored_frames(folder, name, kind)
+    if not stored:
+        return np.empty((0, *shape), dtype)
+    if kind in ("mjpg", "jpg"):
+        return decoded(stored)
+    if kind == "npz":
+        return np.stack([np.load(io.BytesIO(data))["data"] for data in stored])
+    frames = [np.frombuffer(lzma.decompress(data), dtype).reshape(shape) for data in stored]
+    return np.stack(frames)
+
+
 @dataclass
 class Recorded:
     """What a sensor's folder holds: the truth that samples are compared with."""

@@ -9,3 +9,6 @@ TracePath = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A switch that is off unless named."""
+
+NewTrace = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
+"""The folder of a trace that is to be made, given second."""

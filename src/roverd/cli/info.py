@@ -2,16 +2,18 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from roverd.cli.arguments import Flag, TracePath
-from roverd.cli.text import bytes_text, error_text, table
+from roverd.cli.text import bytes_text, error_text, moment_text, table
 
 if TYPE_CHECKING:
     from roverd.ops import ChannelInfo, SensorInfo, TraceInfo
+
+
+_SHOWN = 1e-3  # seconds: smaller ones are not seen in what is printed
 
 
 def info(
@@ -40,15 +42,11 @@ def info(
 
 def info_text(trace: "TraceInfo") -> str:
     """What `roverd info` prints of a trace."""
-    if trace.start is None:
-        start = "no frames"
-    else:
-        moment = datetime.fromtimestamp(trace.start, UTC)
-        start = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
     lines = [
         f"trace   {trace.path}",
-        f"start   {start}",
+        f"start   {'no frames' if trace.start is None else moment_text(trace.start)}",
         f"length  {_seconds(trace.length)}",
+        *_whole_lines(trace),
         f"size    {bytes_text(trace.size)}, {bytes_text(trace.datarate)}/s",
         "",
     ]
@@ -58,6 +56,17 @@ def info_text(trace: "TraceInfo") -> str:
         rows.append(_sensor_row(sensor))
         rows += [_channel_row(channel) for channel in sensor.channels]
     return "\n".join([*lines, *table(rows, right=range(4, 10))])
+
+
+def _whole_lines(trace: "TraceInfo") -> list[str]:
+    """What is said of the time that some sensors have frames in, where that is more."""
+    if trace.start is None or trace.first is None or trace.last is None:
+        return []
+    before, whole = trace.start - trace.first, trace.last - trace.first
+    if before < _SHOWN and whole - trace.length < _SHOWN:
+        return []
+    earlier = f", beginning {_seconds(before)} earlier" if before >= _SHOWN else ""
+    return [f"whole   {_seconds(whole)}{earlier}; not all sensors have all of it"]
 
 
 def _sensor_row(sensor: "SensorInfo") -> list[str]:

@@ -1,6 +1,7 @@
 """Text for a terminal."""
 
 from collections.abc import Container, Sequence
+from datetime import UTC, datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -15,6 +16,23 @@ def bytes_text(count: float) -> str:
         return f"{count:.0f} B"
     digits = 2 if count < 9.995 else 1 if count < 99.95 else 0
     return f"{count:.{digits}f} {_UNITS[unit]}"
+
+
+def printable(text: str) -> str:
+    """Text on one line that no terminal takes for a command, whatever files are called."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def moment_text(seconds: float) -> str:
+    """A time, given in seconds since the epoch, to the millisecond; as it is if none of our time.
+
+    Some programs store milliseconds or nanoseconds.
+    """
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:.3f} s"
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
 
 
 def error_text(error: BaseException | str) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 from roverd.channels import Channel
 from roverd.channels.abstract import BlobChannel
-from roverd.errors import MissingFileError, RoverdError, RoverdWarning
+from roverd.errors import RoverdError, RoverdWarning
+from roverd.ops.derive import sensor_names
 from roverd.sensors import DynamicSensor
-from roverd.storage import storage_for
-from roverd.trace import CONFIG, Trace
 
 __all__ = ["ChannelInfo", "SensorInfo", "TraceInfo", "info"]
 
@@ -85,6 +84,9 @@ class TraceInfo:
         start: where the time begins that all sensors with frames share, in seconds since the
             epoch; `None` where there is none.
         length: of that time, in seconds.
+        first: time of the earliest frame of any sensor, from which `extract` counts; `None`
+            without frames.
+        last: time of the latest frame of any sensor.
         size: bytes on disk.
         datarate: bytes on disk per second of recording.
         sensors: its sensors, virtual ones included.
@@ -93,6 +95,8 @@ class TraceInfo:
     path: str
     start: float | None
     length: float
+    first: float | None
+    last: float | None
     size: int
     datarate: float
     sensors: list[SensorInfo]
@@ -125,12 +129,7 @@ def info(path: str | os.PathLike[str]) -> TraceInfo:
         MissingFileError: there is no trace.
     """
     folder = os.fspath(path)
-    names = Trace.find_sensors(folder, virtual=True)
-    if not names and storage_for(folder).size(f"{folder}/{CONFIG}") is None:
-        raise MissingFileError(
-            f"{folder}: not a trace; expected a folder with a {CONFIG} or with sensors"
-        )
-    sensors = [_sensor_info(folder, name) for name in names]
+    sensors = [_sensor_info(folder, name) for name in sensor_names(folder)]
     spans = [(s.start, s.start + s.duration) for s in sensors if s.start is not None]
     start = max((begin for begin, _ in spans), default=None)
     end = min((end for _, end in spans), default=0.0)
@@ -138,6 +137,8 @@ def info(path: str | os.PathLike[str]) -> TraceInfo:
         path=folder,
         start=start,
         length=0.0 if start is None else max(0.0, end - start),
+        first=min((begin for begin, _ in spans), default=None),
+        last=max((end for _, end in spans), default=None),
         size=sum(sensor.size for sensor in sensors),
         datarate=sum(sensor.datarate for sensor in sensors),
         sensors=sensors,

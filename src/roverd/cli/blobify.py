@@ -1,0 +1,80 @@
+"""`roverd blobify` and `roverd unblobify`."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from roverd.cli.arguments import Flag, NewTrace, TracePath
+from roverd.cli.progress import progress_bar
+from roverd.cli.text import table
+
+if TYPE_CHECKING:
+    from roverd.ops import Converted
+
+_Source = Annotated[TracePath, tyro.conf.arg(metavar="SRC")]
+_Json = Annotated[Flag, tyro.conf.arg(name="json")]
+
+
+def blobify(
+    src: _Source,
+    dst: NewTrace,
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 8,
+    as_json: _Json = False,
+) -> int:
+    """Make the same trace with a file for each frame of large channels.
+
+    mjpg becomes jpg, its JPEGs as they are; raw with frames of more than 4 KiB becomes stored npz;
+    lzma and lzmaf become deflated npz. Small raw channels, such as timestamps, stay as they are.
+    The new trace appears when it is complete.
+
+    Example: `roverd blobify /data/recordings/walk /tmp/walk-blobs`.
+
+    Args:
+        src: the trace's folder.
+        dst: the new trace's folder; there must be none.
+        workers: how many files to write at a time.
+        as_json: print one JSON object instead.
+    """
+    from roverd import ops
+
+    with progress_bar("converting") as progress:
+        found = ops.blobify(src, dst, workers, progress)
+    print(json.dumps(found.to_dict(), indent=2) if as_json else _text(found))
+    return 0
+
+
+def unblobify(
+    src: _Source,
+    dst: NewTrace,
+    format: Literal["raw", "lzma", "lzmaf"] | None = None,
+    fps: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None,
+    as_json: _Json = False,
+) -> int:
+    """Make the same trace without files for single frames: the way back from blobify.
+
+    jpg becomes an AVI of the same JPEGs, npz the format asked for. The new trace appears when it
+    is complete.
+
+    Example: `roverd unblobify /tmp/walk-blobs /tmp/walk --format lzmaf`.
+
+    Args:
+        src: the trace's folder.
+        dst: the new trace's folder; there must be none.
+        format: what npz becomes; by default what it was before blobify, otherwise raw.
+        fps: frames per second of AVIs; by default what they had before blobify, otherwise the
+            sensor's mean rate.
+        as_json: print one JSON object instead.
+    """
+    from roverd import ops
+
+    with progress_bar("converting") as progress:
+        found = ops.unblobify(src, dst, format, fps, progress)
+    print(json.dumps(found.to_dict(), indent=2) if as_json else _text(found))
+    return 0
+
+
+def _text(found: "Converted") -> str:
+    rows = [["channel", "was", "is", "frames"]]
+    rows += [[c.name, c.before, c.after, str(c.frames)] for c in found.channels]
+    return "\n".join([f"trace  {found.path}", "", *table(rows, right=(3,))])

@@ -1,0 +1,239 @@
+"""Making a trace from another one, channel by channel."""
+
+import os
+import secrets
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from roverd.channels import Channel, from_config
+from roverd.errors import AlreadyExistsError, MetadataError, MissingFileError, RoverdWarning
+from roverd.ops.poses import POSES, cut_poses
+from roverd.ops.progress import Progress, Tally
+from roverd.sensors import DynamicSensor
+from roverd.sensors.meta import META, Entries, constructor_arguments, write_meta
+from roverd.storage import storage_for
+from roverd.storage.files import copy_file
+from roverd.trace import CONFIG, Trace
+
+
+@dataclass
+class ChannelPlan:
+    """A channel of the new trace.
+
+    Attributes:
+        source: where its frames come from.
+        entry: its description in `meta.json`.
+        start: the first frame.
+        stop: the one after the last.
+        args: constructor arguments for writing, beyond those in `entry`.
+        options: what is given to `Channel.copy_from`.
+    """
+
+    source: Channel
+    entry: dict[str, Any]
+    start: int
+    stop: int
+    args: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def frame_size(self) -> float:
+        """Bytes on disk of a frame, in the mean."""
+        return self.source.filesize / max(1, len(self.source))
+
+
+@dataclass
+class SensorPlan:
+    """A sensor of the new trace.
+
+    Attributes:
+        source: the sensor that it is made from.
+        channels: by name, in the order of `meta.json`.
+    """
+
+    source: DynamicSensor
+    channels: dict[str, ChannelPlan]
+
+
+@dataclass
+class PosesPlan:
+    """A file of poses in the new trace.
+
+    Attributes:
+        folder: of the file, within the trace.
+        keep: the first pose and the one after the last; all if `None`.
+    """
+
+    folder: str
+    keep: tuple[int, int] | None = None
+
+
+def sensor_names(folder: str) -> list[str]:
+    """Names of the sensors of a trace, virtual ones included.
+
+    Raises:
+        MissingFileError: there is no trace.
+    """
+    names = Trace.find_sensors(folder, virtual=True)
+    if not names and storage_for(folder).size(f"{folder}/{CONFIG}") is None:
+        raise MissingFileError(
+            f"{folder}: not a trace; expected a folder with a {CONFIG} or with sensors"
+        )
+    return names
+
+
+def pose_folders(folder: str) -> list[str]:
+    """Folders of a trace that hold poses, for a sensor each."""
+    storage = storage_for(folder)
+    return [
+        name
+        for name in storage.names(folder)
+        if name.startswith("_") and storage.size(f"{folder}/{name}/{POSES}") is not None
+    ]
+
+
+def present_channels(sensor: DynamicSensor) -> dict[str, Channel]:
+    """The channels of a sensor that have data, which published recordings may lack."""
+    present: dict[str, Channel] = {}
+    for name, channel in sensor.channels.items():
+        if channel.exists():
+            present[name] = channel
+        else:
+            warnings.warn(
+                f"{channel.path}: left out, there is no such file", RoverdWarning, stacklevel=3
+            )
+    return present
+
+
+@contextmanager
+def new_folder(path: str) -> Generator[str]:
+    """A folder to build something in, which is called `path` when the context is left.
+
+    Nothing is left of it when that is by an error, Ctrl-C included.
+
+    Args:
+        path: where it is to be.
+
+    Yields:
+        Path of the folder meanwhile, beside `path`.
+
+    Raises:
+        AlreadyExistsError: there is something already.
+    """
+    if os.path.lexists(path):
+        raise AlreadyExistsError(f"{path}: exists already, and stays as it is; name another folder")
+    storage = storage_for(path)
+    parent, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}.tmp")
+    try:
+        storage.make_folder(temporary)
+        yield temporary
+        storage.move(temporary, path)
+    except BaseException:
+        storage.remove_folder(temporary)
+        raise
+
+
+def derive(
+    source: str,
+    target: str,
+    sensors: Sequence[SensorPlan],
+    poses: Sequence[PosesPlan],
+    progress: Progress | None = None,
+) -> None:
+    """Make a trace from another one.
+
+    What is not a channel comes along: intrinsics and whatever other files the sensors have, the
+    `config.yaml` and other files of the trace. The trace appears when it is complete.
+
+    Args:
+        source: folder of the trace.
+        target: folder of the new one; there must be none.
+        sensors: what to take of the sensors.
+        poses: what to take of the poses.
+        progress: told the bytes that were copied, and that are to be.
+
+    Raises:
+        AlreadyExistsError: `target` exists.
+    """
+    plans = [channel for sensor in sensors for channel in sensor.channels.values()]
+    total = sum(round(plan.frame_size * (plan.stop - plan.start)) for plan in plans)
+    tally = Tally(total, progress)
+    with new_folder(target) as folder:
+        storage = storage_for(folder)
+        for plan in sensors:
+            _derive_sensor(plan, f"{folder}/{os.path.basename(plan.source.path)}", tally)
+        for plan in poses:
+            storage.make_folder(f"{folder}/{plan.folder}")
+            path = f"{plan.folder}/{POSES}"
+            cut_poses(f"{source}/{path}", f"{folder}/{path}", plan.keep)
+        # The last file makes it a trace.
+        names = [*_other_files(source, ()), CONFIG]
+        for name in sorted(set(names), key=lambda name: name == CONFIG):
+            if name != CONFIG or storage.size(f"{source}/{name}") is not None:
+                copy_file(storage_for(source), f"{source}/{name}", storage, f"{folder}/{name}")
+            else:
+                storage.write(f"{folder}/{name}", b"{}\n")
+
+
+def _derive_sensor(plan: SensorPlan, folder: str, tally: Tally) -> None:
+    storage = storage_for(folder)
+    storage.make_folder(folder)
+    source = plan.source
+    taken = {META, POSES}.union(*(channel.files for channel in source.channels.values()))
+    others = _other_files(source.path, taken)
+    targets = _targets(plan, folder, {META, POSES, *others})
+    entries: Entries = {}
+    for name, channel in plan.channels.items():
+        target = targets[name]
+        size = channel.frame_size
+        target.copy_from(
+            channel.source,
+            channel.start,
+            channel.stop,
+            lambda count, size=size: tally.add(round(count * size)),
+            **channel.options,
+        )
+        entries[name] = _counted(channel.entry, channel.stop - channel.start)
+    for name in others:
+        copy_file(storage_for(folder), f"{source.path}/{name}", storage, f"{folder}/{name}")
+    write_meta(storage, folder, entries)
+
+
+def _targets(plan: SensorPlan, folder: str, taken: set[str]) -> dict[str, Channel]:
+    """The channels to be made, by name; none of them takes a file of another one, or of `taken`."""
+    targets: dict[str, Channel] = {}
+    for name, channel in plan.channels.items():
+        arguments = constructor_arguments(channel.entry)
+        arguments["args"] = {**arguments.get("args", {}), **channel.args}
+        target = from_config(f"{folder}/{name}", **arguments)
+        if clash := sorted(taken & target.files):
+            raise MetadataError(
+                f"{channel.source.path}: as {channel.entry['format']!r} it would need the file "
+                f"{clash[0]}, which is there for something else; rename one of them"
+            )
+        taken |= target.files
+        targets[name] = target
+    return targets
+
+
+def _counted(entry: dict[str, Any], count: int) -> dict[str, Any]:
+    """A channel's description that says the right length, if it says one."""
+    args = entry.get("args", {})
+    return {**entry, "args": {**args, "length": count}} if "length" in args else entry
+
+
+def _other_files(folder: str, taken: Sequence[str] | set[str]) -> list[str]:
+    """Names of the files in a folder but for those taken, and what was being written."""
+    storage = storage_for(folder)
+    return [
+        name
+        for name in storage.names(folder)
+        if name not in taken
+        and not name.startswith(".")
+        and storage.folder_version(f"{folder}/{name}") is None
+        and storage.size(f"{folder}/{name}") is not None
+    ]

@@ -1,0 +1,147 @@
+"""What all commands share: help, errors, exit statuses, completion, what is loaded."""
+
+import inspect
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roverd.cli.commands import COMMANDS
+from support.command_line import ENTRY_POINT, expect_one_line_error, run_roverd
+from support.traces import SHORT
+
+NAMES = sorted(COMMANDS)
+
+
+def test_help_names_every_command_with_its_summary():
+    done = run_roverd("--help")
+    assert (done.status, done.err) == (0, "")
+    for name, command in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(command.summary)}$", done.out, re.MULTILINE)
+    assert max(map(len, done.lines)) <= 80
+
+
+def test_without_a_command_the_help_is_on_stderr():
+    done = run_roverd()
+    assert (done.status, done.out) == (2, "")
+    assert done.err == run_roverd("--help").out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_of_a_command_explains_every_parameter(name: str):
+    done = run_roverd(name, "--help")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"usage: roverd {name} ")
+    assert "Example:" in done.out
+    function = COMMANDS[name].load()
+    described = re.findall(r"^    (?:    )?(\w+): ", inspect.getdoc(function) or "", re.MULTILINE)
+    assert described == list(inspect.signature(function).parameters)
+
+
+def example(name: str, sandbox: Path) -> list[str]:
+    """The words of a command's example, with its paths below a sandbox."""
+    text = " ".join((inspect.getdoc(COMMANDS[name].load()) or "").split())
+    match = re.search(r"Example: `roverd (.*?)`", text)
+    assert match, name
+    return shlex.split(re.sub(r"(?<!\S)/(data|tmp)/", rf"{sandbox}/\1/", match[1]))
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
+def test_example_of_a_command_works(name: str, tmp_path: Path):
+    recordings = tmp_path / "data" / "recordings"
+    shutil.copytree(SHORT, recordings / "walk")
+    (tmp_path / "tmp").mkdir()
+    if name == "unblobify":
+        assert run_roverd(*example("blobify", tmp_path), cwd=recordings).status == 0
+    words = example(name, tmp_path)
+    assert words[0] == name
+    done = run_roverd(*words, cwd=recordings)
+    assert done.status == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["frobnicate"], ["frobnicate", "extract"]),
+        (["--frobnicate"], ["--frobnicate"]),
+        (["info"], ["roverd info", "PATH"]),
+        (["info", "a", "b"], ["b"]),
+        (["info", "a", "--frobnicate"], ["--frobnicate"]),
+        (["extract", "a", "b", "--length", "long"], ["--length", "long"]),
+        (["blobify", "a", "b", "--workers", "1.5"], ["--workers", "1.5"]),
+        (["unblobify", "a", "b", "--format", "zip"], ["--format", "zip", "lzmaf"]),
+    ],
+)
+def test_words_that_are_no_command_are_an_error_in_one_line(words: list[str], names: list[str]):
+    done = run_roverd(*words)
+    assert (done.status, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("roverd: error: ")
+    assert all(name in line for name in names)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
+def test_path_that_is_not_there_is_an_error_in_one_line(name: str, tmp_path: Path):
+    paths = [tmp_path / "nowhere", *([tmp_path / "dst"] if takes_two(name) else [])]
+    flags = ["--start", 0, "--length", 1] if name == "extract" else []
+    expect_one_line_error(run_roverd(name, *paths, *flags), tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def takes_two(name: str) -> bool:
+    return "dst" in inspect.signature(COMMANDS[name].load()).parameters
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_script_knows_all_commands_and_their_flags(shell: str):
+    done = run_roverd("--tyro-print-completion", shell)
+    assert (done.status, done.err) == (0, "")
+    assert all(f"{name}" in done.out for name in NAMES)
+    assert all(flag in done.out for flag in ("--length", "--deep", "--include", "--min-range"))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the shell bash is not there")
+def test_bash_completes_commands(tmp_path: Path):
+    script = tmp_path / "completion"
+    done = run_roverd("--tyro-write-completion", "bash", script)
+    assert (done.status, done.err) == (0, "")
+    ask = (
+        f"source {script}; COMP_WORDS=(roverd ext); COMP_CWORD=1; COMP_LINE='roverd ext'; "
+        "COMP_POINT=10; $(complete -p roverd | sed 's/.*-F \\([^ ]*\\).*/\\1/'); "
+        "printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    answer = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["extract"]
+
+
+def test_help_loads_nothing_that_takes_long():
+    code = "import sys; from roverd.cli.main import run; run(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    slow = {"numpy", "tyro", "tqdm", "cv2", "av", "yaml", "rosbags", "xxhash", "roverd.ops"}
+    assert not slow & loaded
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_of_a_command_loads_no_arrays(name: str):
+    code = f"import sys; sys.argv = ['roverd', {name!r}, '--help']\n"
+    code += "from roverd.cli.main import run\nrun(sys.argv[1:]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "roverd.ops"} & set(done.stdout.splitlines()[-1].split())
+
+
+def test_program_stops_when_its_reader_does(tmp_path: Path):
+    for number in range(2000):
+        (tmp_path / f"{number:0100}").mkdir()
+        (tmp_path / f"{number:0100}" / "config.yaml").touch()
+    command = [sys.executable, "-c", ENTRY_POINT, "list", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
