@@ -1,7 +1,7 @@
 """`roverd blobify` and `roverd unblobify`."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import tyro
 
@@ -47,8 +47,8 @@ def blobify(
 def unblobify(
     src: _Source,
     dst: NewTrace,
-    format: Literal["raw", "lzma", "lzmaf"] | None = None,
-    fps: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None,
+    format: Optional[Literal["raw", "lzma", "lzmaf"]] = None,
+    fps: Annotated[Optional[float], tyro.conf.arg(metavar="RATE")] = None,
     as_json: _Json = False,
 ) -> int:
     """Make the same trace without files for single frames: the way back from blobify.

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import tyro
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def checksum(
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")],
     dst: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DST")],
-    include: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None,
-    algorithm: Literal["md5", "sha256", "xxh3_128"] | None = None,
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    include: Annotated[Optional[str], tyro.conf.arg(metavar="FILE")] = None,
+    algorithm: Optional[Literal["md5", "sha256", "xxh3_128"]] = None,
+    workers: Annotated[Optional[int], tyro.conf.arg(metavar="N")] = None,
     as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Write checksums of all files under a folder, or compare two sides.

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import tyro
 
@@ -13,9 +13,9 @@ from roverd.cli.text import moment_text, table
 if TYPE_CHECKING:
     from roverd.ops import Extracted
 
-_Moment = Annotated[str | None, tyro.conf.arg(metavar="TIME")]
-_Seconds = Annotated[float | None, tyro.conf.arg(metavar="S")]
-_Names = Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME...")]
+_Moment = Annotated[Optional[str], tyro.conf.arg(metavar="TIME")]
+_Seconds = Annotated[Optional[float], tyro.conf.arg(metavar="S")]
+_Names = Annotated[Optional[tuple[str, ...]], tyro.conf.arg(metavar="NAME...")]
 
 
 def extract(

@@ -1,6 +1,6 @@
 """`roverd rosbag`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Optional
 
 import tyro
 
@@ -8,8 +8,8 @@ from roverd.cli.arguments import Flag, TracePath
 from roverd.cli.progress import progress_bar
 from roverd.cli.text import bytes_text
 
-_Path = Annotated[str | None, tyro.conf.arg(metavar="F")]
-_Metres = Annotated[float | None, tyro.conf.arg(metavar="M")]
+_Path = Annotated[Optional[str], tyro.conf.arg(metavar="F")]
+_Metres = Annotated[Optional[float], tyro.conf.arg(metavar="M")]
 
 
 def rosbag(

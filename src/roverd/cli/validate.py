@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import tyro
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def validate(
     paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")],
-    schema: Annotated[str | None, tyro.conf.arg(metavar="F.yaml")] = None,
+    schema: Annotated[Optional[str], tyro.conf.arg(metavar="F.yaml")] = None,
     fix_errors: Flag = False,
     deep: Flag = False,
     as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None,
+    workers: Annotated[Optional[int], tyro.conf.arg(metavar="N")] = None,
 ) -> int:
     """Check traces: files there, readable, of matching lengths, timestamps ascending.
 
