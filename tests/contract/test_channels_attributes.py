@@ -155,7 +155,7 @@ def test_methods_begin_with_the_arguments_of_the_api(method: str, expected: str)
 
 def test_from_config_has_the_arguments_of_the_api() -> None:
     expected = "path format type shape description=None desc=None args={}"
-    assert _signature(channels.from_config) == expected
+    assert _signature(channels.from_config).startswith(expected)
 
 
 def _signature(function: object, skip: int = 0) -> str:

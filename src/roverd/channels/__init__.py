@@ -10,6 +10,7 @@ from roverd.channels import abstract, utils
 from roverd.channels.abstract import Channel
 from roverd.channels.abstract.channel import Path
 from roverd.channels.blob import JPEGBlobChannel, NPZBlobChannel
+from roverd.channels.checksums import METHOD
 from roverd.channels.lzma import LzmaChannel, LzmaFrameChannel
 from roverd.channels.raw import RawChannel
 from roverd.channels.video import VideoChannel
@@ -48,6 +49,7 @@ def from_config(
     description: str | None = None,
     desc: str | None = None,
     args: Mapping[str, Any] = {},
+    checksum: str | None = None,
 ) -> Channel:
     """Make a channel from its description in `meta.json`.
 
@@ -59,6 +61,8 @@ def from_config(
         description: for people; not used.
         desc: another name of `description`.
         args: further constructor arguments of the format.
+        checksum: `"xxh3_64"` where the check sum of each frame is kept beside the channel; see
+            `roverd.channels.checksums`.
 
     Returns:
         The channel.
@@ -71,7 +75,9 @@ def from_config(
         known = ", ".join(sorted(CHANNEL_TYPES))
         raise MetadataError(f"{path}: unknown format {format!r}; the known ones are {known}")
     try:
-        return CHANNEL_TYPES[format](path, type, shape, **args)
+        channel = CHANNEL_TYPES[format](path, type, shape, **args)
     except TypeError as error:
         message = f"{path}: format {format!r} does not take the arguments {args!r} ({error})"
         raise MetadataError(message) from error
+    channel.has_checksums = checksum == METHOD
+    return channel

@@ -38,6 +38,13 @@ class _InPlaceBlobChannel(BlobChannel):
     def _read_encoded(self, index: int) -> bytes:
         return self._storage.read(f"{self._filename(index)}{self.extension}")
 
+    @abstractmethod
+    def _encode_blob(self, data: NDArray[Any]) -> bytes:
+        """The content of the file of one frame."""
+
+    def _write_blob(self, index: int, data: NDArray[Any]) -> None:
+        self._write_encoded(index, self._encode_blob(data))
+
     def _write_encoded(self, index: int, data: bytes) -> None:
         self._storage.write(f"{self._filename(index)}{self.extension}", data)
 
@@ -84,8 +91,8 @@ class NPZBlobChannel(_InPlaceBlobChannel):
         except CorruptFileError as error:
             raise CorruptFileError(f"{path}: {error}") from error
 
-    def _write_blob(self, index: int, data: NDArray[Any]) -> None:
-        self._storage.write(self._filename(index) + ".npz", npz.encode(data, self.compress))
+    def _encode_blob(self, data: NDArray[Any]) -> bytes:
+        return npz.encode(data, self.compress)
 
 
 class JPEGBlobChannel(_InPlaceBlobChannel):
@@ -141,5 +148,5 @@ class JPEGBlobChannel(_InPlaceBlobChannel):
         except CorruptFileError as error:
             raise CorruptFileError(f"{path}: {error}") from error
 
-    def _write_blob(self, index: int, data: NDArray[Any]) -> None:
-        self._storage.write(self._filename(index) + ".jpg", jpeg.encode(data, self.quality))
+    def _encode_blob(self, data: NDArray[Any]) -> bytes:
+        return jpeg.encode(data, self.quality)

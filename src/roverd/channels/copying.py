@@ -1,12 +1,18 @@
 """Moving frames from one channel to another, some at a time: memory is bounded."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from roverd.channels.utils import batch_iterator
 from roverd.channels.writers import EncodedWriter
-from roverd.errors import InvalidDataError, MissingFileError, OutOfRangeError, UnsupportedError
+from roverd.errors import (
+    CorruptFileError,
+    InvalidDataError,
+    MissingFileError,
+    OutOfRangeError,
+    UnsupportedError,
+)
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
 
@@ -54,7 +60,9 @@ def copy_frames(
     at_once = max(1, _PIECE // source.size)
     try:
         if isinstance(writer, EncodedWriter) and source.codec == target.codec is not None:
-            for group in batch_iterator(source.encoded(start, stop), min(at_once, _MOST_FRAMES)):
+            for group in batch_iterator(
+                _encoded(source, target, start, stop), min(at_once, _MOST_FRAMES)
+            ):
                 writer.add_encoded(group)
                 moved(len(group))
         else:
@@ -65,3 +73,30 @@ def copy_frames(
                 moved(count)
     finally:
         writer.close()
+
+
+def _encoded(source: "Channel", target: "Channel", start: int, stop: int) -> Iterator[bytes]:
+    """The bytes of frames; those of dropped ones, too, where the target cannot repeat frames."""
+    shown = b""
+    for number, stored in enumerate(source.encoded(start, stop), start):
+        frame = stored
+        if not frame and number == start:
+            frame = _shown_before(source, start)
+        elif not frame and not target.repeats_dropped:
+            frame = shown
+        if not frame and not target.repeats_dropped:
+            raise CorruptFileError(
+                f"{source.path}: frame {number} was dropped by the recorder, and there is no frame "
+                f"before it that it could repeat"
+            )
+        shown = frame or shown
+        yield frame
+
+
+def _shown_before(source: "Channel", frame: int) -> bytes:
+    """The bytes of the last frame before one that was not dropped; none if all were."""
+    for number in range(frame - 1, -1, -1):
+        (stored,) = source.encoded(number, number + 1)
+        if stored:
+            return stored
+    return b""

@@ -144,6 +144,10 @@ class LzmaWriter:
         """Write ready-made streams."""
         self._file.append(streams)
 
+    def sync(self) -> None:
+        """See `Writer.sync`."""
+        self._file.sync()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -384,15 +388,22 @@ class LzmaFrameWriter:
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames; see `Writer.add`."""
-        self.add_encoded(
-            map_all(lambda frame: xz.encode(frame.tobytes(), self._preset), list(frames))
-        )
+        self.add_encoded(self.encode(frames))
+
+    def encode(self, frames: NDArray[Any]) -> list[bytes]:
+        """Compress frames; see `EncodedWriter.encode`."""
+        return map_all(lambda frame: xz.encode(frame.tobytes(), self._preset), list(frames))
 
     def add_encoded(self, frames: Sequence[bytes]) -> None:
         """Write frames that are xz streams; see `EncodedWriter.add_encoded`."""
         for stream in frames:
             self._file.append(stream)
             self._index.append(self._file.position.to_bytes(8, "little"))
+
+    def sync(self) -> None:
+        """See `Writer.sync`."""
+        self._file.sync()
+        self._index.sync()
 
     def close(self) -> None:
         """Close both files."""

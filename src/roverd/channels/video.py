@@ -14,6 +14,7 @@ from roverd.channels.layouts import EmptyLayout, Layout, OffsetLayout
 from roverd.channels.other_video import OtherVideoLayout
 from roverd.channels.raw import SingleFileChannel
 from roverd.channels.utils import Data, Streamable
+from roverd.channels.writers import Writer
 from roverd.errors import CorruptFileError, UnsupportedError
 from roverd.formats import avi, jpeg
 from roverd.parallel import map_all
@@ -48,6 +49,8 @@ class VideoChannel(SingleFileChannel):
             image with OpenCV, too, in that case.
         quality: JPEG quality for writing, 1 to 100.
     """
+
+    repeats_dropped = True
 
     def __init__(
         self,
@@ -133,12 +136,12 @@ class VideoChannel(SingleFileChannel):
             return False
         return start == 0 and stop == len(known.index)
 
-    def writer_like(self, source: Channel, **options: Any) -> "_VideoWriter":
+    def writer_like(self, source: Channel, **options: Any) -> Writer:
         """Open the channel for frames of another one, whose frame rate it gets if that has one."""
         rate = source.frame_rate if isinstance(source, VideoChannel) else None
         if rate is not None:
             options.setdefault("fps", rate)
-        return self._writer(append=False, **options)
+        return self._open_writer(append=False, **options)
 
     def distrust_index(self, file: File) -> "_Known":
         """Find the frames of a file again, going by its data alone."""
@@ -320,7 +323,7 @@ class _VideoLayout:
         known = self._known
         chunks = OffsetLayout(self._file, known.offsets, known.sizes, self._decode)
         for number in frames:
-            if known.index.sizes[number] == 0 and (number > frames[0] or number < known.leading):
+            if known.index.sizes[number] == 0:
                 yield b""
                 continue
             (chunk,) = chunks.encoded(range(number, number + 1))
@@ -361,12 +364,20 @@ class _VideoWriter:
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames; see `Writer.add`."""
-        self.add_encoded(map_all(lambda frame: jpeg.encode(frame, self._quality), list(frames)))
+        self.add_encoded(self.encode(frames))
+
+    def encode(self, frames: NDArray[Any]) -> list[bytes]:
+        """Compress frames; see `EncodedWriter.encode`."""
+        return map_all(lambda frame: jpeg.encode(frame, self._quality), list(frames))
 
     def add_encoded(self, frames: Sequence[bytes]) -> None:
         """Write frames that are JPEGs; see `EncodedWriter.add_encoded`."""
         for image in frames:
             _carry_out(self._container.add(image), self._file)
+
+    def sync(self) -> None:
+        """See `Writer.sync`."""
+        self._file.sync()
 
     def close(self) -> None:
         """Complete headers and index, and close the file."""

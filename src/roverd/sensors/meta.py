@@ -25,7 +25,7 @@ Entries = dict[str, dict[str, Any]]
 """Description of each channel, by name."""
 
 _REQUIRED = ("format", "type", "shape")
-_USED = (*_REQUIRED, "desc", "description", "args")
+_USED = (*_REQUIRED, "desc", "description", "args", "checksum")
 
 
 def read_meta(storage: Storage, folder: str) -> Entries:

@@ -48,6 +48,9 @@ class Appender(Protocol):
     """
 
     @property
+    def path(self) -> str: ...  # noqa: D102
+
+    @property
     def position(self) -> int:
         """Where the next `append` goes: the end of the file."""
         ...
@@ -62,6 +65,16 @@ class Appender(Protocol):
 
     def truncate(self, size: int) -> None:
         """Cut the file to `size` bytes."""
+        ...
+
+    def sync(self) -> None:
+        """Make what was written survive a loss of power, the file's name included.
+
+        Another thread than the one that writes may call it, even after `close`.
+
+        Raises:
+            FileNotFoundError: the file is not where it was opened any more.
+        """
         ...
 
     def close(self) -> None:

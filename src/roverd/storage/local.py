@@ -161,14 +161,22 @@ else:
         return len(data)
 
 
-def _sync(descriptor: int) -> None:
-    if sys.platform == "darwin":
-        import fcntl
+def _sync_path(path: str) -> None:
+    """See `Storage.sync`."""
+    if os.name == "nt" and os.path.isdir(path):
+        return  # the entries of a folder are in the file system's journal
+    # Any descriptor will do, on Windows any that may write.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        if sys.platform == "darwin":
+            import fcntl
 
-        # There, fsync leaves it in the drive's own memory.
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
+            # There, fsync leaves it in the drive's own memory.
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class LocalAppender:
@@ -179,6 +187,7 @@ class LocalAppender:
         # Unbuffered, so that no library buffer holds frames that a crash would take.
         self._file = os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
         self.path = path
+        self._named = False  # whether its entry in the folder was synced
         self._end = self._file.seek(0, os.SEEK_END)
 
     @property
@@ -210,6 +219,14 @@ class LocalAppender:
         """Cut the file to `size` bytes."""
         self._file.truncate(size)
         self._end = size
+
+    def sync(self) -> None:
+        """Make what was written survive a loss of power, the file's name included."""
+        # By its name: that shows whether the file is still there, and needs no lock.
+        _sync_path(self.path)
+        if not self._named:
+            _sync_path(os.path.dirname(os.path.realpath(self.path)))
+            self._named = True
 
     def close(self) -> None:
         """Close the file; closing it again does nothing."""
@@ -272,15 +289,7 @@ class LocalStorage:
 
     def sync(self, path: str) -> None:
         """Make what was written to a file, or the entries of a folder, survive a loss of power."""
-        is_folder = os.path.isdir(path)
-        if is_folder and os.name == "nt":
-            return  # the entries of a folder are in its journal
-        # Any descriptor will do, on Windows any that may write.
-        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-        try:
-            _sync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_path(path)
 
     def append_to(self, path: str) -> LocalAppender:
         """Open a file for writing at its end; an empty one is made if there is none."""

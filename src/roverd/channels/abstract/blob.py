@@ -1,12 +1,12 @@
 """Channels that keep each frame in a file of its own."""
 
 import operator
+import os
 import re
 import secrets
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -72,6 +72,10 @@ class BlobChannel(Channel):
 
     def _write_encoded(self, index: int, data: bytes) -> None:
         """Write the file of one frame, of a channel that has a `codec`."""
+        raise self._no_codec()
+
+    def _encode_blob(self, data: NDArray[Any]) -> bytes:
+        """The content of the file of one frame, of a channel that has a `codec`."""
         raise self._no_codec()
 
     def _no_codec(self) -> UnsupportedError:
@@ -275,11 +279,13 @@ class _Staging:
             self._channel.workers,
         )
 
-    def publish(self) -> None:
-        """Move what was written to where it belongs."""
+    def publish(self) -> list[str]:
+        """Move what was written to where it belongs; returns the names of the files."""
         names = self._storage.names(self._folder)
-        for name in sorted(names, key=lambda name: (len(name.split(".")[0]), name)):
+        names.sort(key=lambda name: (len(name.split(".")[0]), name))
+        for name in names:
             self._storage.move(f"{self._folder}/{name}", f"{self._target}/{name}")
+        return names
 
     def publish_instead_of(self, names: list[str]) -> None:
         """Move what was written to where it belongs, and away what is there.
@@ -322,29 +328,40 @@ class _BlobWriter:
         self._channel = channel
         self._staging = _Staging(channel)
         self._next = start
-        self._last = b""  # encoded frame, for one that repeats it
+        self._unsynced: list[str] = []
+        self._named = False  # whether the folder's own name was synced
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames; see `Writer.add`."""
         self._staging.write(self._next, frames)
         self._publish(len(frames))
 
+    def encode(self, frames: NDArray[Any]) -> list[bytes]:
+        """What the files of frames hold; see `EncodedWriter.encode`."""
+        encode = self._channel._encode_blob  # pyright: ignore[reportPrivateUsage]
+        return map_all(encode, list(frames))
+
     def add_encoded(self, frames: Sequence[bytes]) -> None:
         """Write frames that are encoded already; see `EncodedWriter.add_encoded`."""
-        shown = list(accumulate(frames, lambda before, frame: frame or before, initial=self._last))
-        if not all(shown[1:]):
-            raise CorruptFileError(
-                f"{self._channel.path}: frame {self._next} was dropped by the recorder, and there "
-                f"is no frame before it that it could repeat"
-            )
-        self._last = shown[-1]
-        self._staging.write_encoded(self._next, shown[1:])
+        self._staging.write_encoded(self._next, frames)
         self._publish(len(frames))
 
     def _publish(self, count: int) -> None:
-        self._staging.publish()
+        self._unsynced += self._staging.publish()
         self._next += count
         self._channel._now_has(self._next)  # pyright: ignore[reportPrivateUsage]
+
+    def sync(self) -> None:
+        """See `Writer.sync`."""
+        # What comes meanwhile goes into another list.
+        names, self._unsynced = self._unsynced, []
+        storage = storage_for(self._channel.path)
+        for name in names:
+            storage.sync(f"{self._channel.path}/{name}")
+        storage.sync(self._channel.path)
+        if not self._named:
+            storage.sync(os.path.dirname(os.path.abspath(self._channel.path)))
+            self._named = True
 
     def close(self) -> None:
         """Nothing is left to complete."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.abstract.frames import KINDS, description, frame_shape, frame_type
+from roverd.channels.checksums import ChecksumFile, SummingWriter, checksums, frame_bytes
 from roverd.channels.consume import Consumer, consume
 from roverd.channels.copying import Moved, copy_frames
 from roverd.channels.layouts import EncodedLayout, Layout
@@ -31,6 +32,7 @@ Path = str | os.PathLike[str]
 
 # How much `stream` reads at once: enough that the cost of a read is lost in it.
 _STREAM_BYTES = 1 << 20
+_SUM_BYTES = 16 << 20
 
 
 class Channel(ABC):
@@ -57,6 +59,12 @@ class Channel(ABC):
 
     _compressed: ClassVar[bool] = True
     """Whether frames take long to encode or decode: several are then worked on at a time."""
+
+    repeats_dropped: ClassVar[bool] = False
+    """Whether a frame can be stored as `b""`, to repeat the one before."""
+
+    has_checksums = False
+    """Whether the check sum of every frame is kept; see `roverd.channels.checksums`."""
 
     def __init__(self, path: Path, dtype: Any, shape: Sequence[int]) -> None:
         self.path = os.fspath(path)
@@ -90,7 +98,13 @@ class Channel(ABC):
     @property
     def files(self) -> set[str]:
         """Names that the channel takes in its folder."""
-        return {os.path.basename(self.path)}
+        paths = [self.path, self.checksums.path] if self.has_checksums else [self.path]
+        return {os.path.basename(path) for path in paths}
+
+    @property
+    def checksums(self) -> ChecksumFile:
+        """The check sums of the frames, if the channel has any."""
+        return ChecksumFile(self.path)
 
     @property
     @abstractmethod
@@ -302,7 +316,7 @@ class Channel(ABC):
 
         Yields:
             The bytes of each frame. `b""` is one that the recorder dropped, and that repeats the
-            one before; the first one never is, unless there is none before it.
+            one before.
 
         Raises:
             UnsupportedError: the channel has no codec.
@@ -388,7 +402,50 @@ class Channel(ABC):
     def writer_like(self, source: "Channel", **options: Any) -> Writer:
         """Open the channel, emptied, for frames of another one."""
         del source
-        return self._writer(append=False, **options)
+        return self._open_writer(append=False, **options)
+
+    def open_writer(self, append: bool) -> Writer:
+        """Open the channel for frames to come; see `Writer`.
+
+        Args:
+            append: whether to keep the frames that are there (and drop a torn tail), or none.
+        """
+        return self._open_writer(append)
+
+    def _open_writer(self, append: bool, **options: Any) -> Writer:
+        """Open the channel for frames to come, and their check sums if it has any."""
+        if not self.has_checksums:
+            return self._writer(append, **options)
+        if not append:
+            self.checksums.write(np.empty(0, np.uint64))
+        writer = self._writer(append, **options)
+        there, known = len(self), len(self.checksums.read())
+        if known < there:
+            missing = self.compute_checksums(known, there)
+            self.checksums.write(np.concatenate([self.checksums.read(), missing]))
+        return SummingWriter(writer, self.codec is not None, self.checksums.append_to(there))
+
+    def compute_checksums(self, start: int, stop: int) -> NDArray[np.uint64]:
+        """The check sums of frames, from what is stored.
+
+        Args:
+            start: the first frame.
+            stop: the one after the last.
+
+        Returns:
+            UInt64[stop - start].
+
+        Raises:
+            CorruptFileError: a frame cannot be read.
+        """
+        if self.codec is not None:
+            return checksums(self.encoded(start, stop))
+        stored, at_once = self.unresized(), max(1, _SUM_BYTES // self.size)
+        pieces = [
+            checksums(frame_bytes(stored.read(first, min(at_once, stop - first))))
+            for first in range(start, stop, at_once)
+        ]
+        return np.concatenate([np.empty(0, np.uint64), *pieces])
 
     def write(self, data: Data, append: bool = False) -> None:
         """Write frames.
@@ -404,10 +461,16 @@ class Channel(ABC):
         self._write(self.checked(data), append)
 
     def _write(self, frames: NDArray[Any], append: bool, **options: Any) -> None:
-        if not append:
+        if not append and not self.has_checksums:
             self._replace(frames, **options)
             return
-        writer = self._writer(append=True, **options)
+        if not append:
+            # Until the new ones are there, no sums are better than those of other frames.
+            self.checksums.write(np.empty(0, np.uint64))
+            self._replace(frames, **options)
+            self.checksums.write(self.compute_checksums(0, len(frames)))
+            return
+        writer = self._open_writer(append=True, **options)
         try:
             writer.add(frames)
         finally:
@@ -446,7 +509,7 @@ class Channel(ABC):
         return consume(
             stream,
             check=self._checked_item,
-            open_writer=lambda: self._writer(append, **options),
+            open_writer=lambda: self._open_writer(append, **options),
             batch=batch if self._compressed else 0,
             thread=thread,
         )
