@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.syncing import shared_syncer
 from roverd.channels.utils import Buffer, ExceptionSentinel, ReadableQueue, Streamable
 from roverd.channels.writers import Writer
 
@@ -126,20 +127,37 @@ class _Sink:
         self._writer: Writer | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self._synced = 0  # how much of what was added
+        self._failure: OSError | None = None
         self.added = 0
 
     def add(self, frames: NDArray[Any]) -> None:
         """Write frames."""
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             if not self._closed:
                 self._opened().add(frames)
                 self.added += 1
+
+    def sync(self) -> None:
+        """Make what was added survive a loss of power; an error is raised by the next `add`."""
+        added, writer = self.added, self._writer
+        if writer is None or added == self._synced:
+            return
+        try:
+            writer.sync()
+        except OSError as error:
+            self._failure = error
+        self._synced = added
 
     def close(self) -> None:
         """Complete the file, if anything was written."""
         with self._lock:
             if not self._closed and self._writer is not None:
+                shared_syncer().discard(self)
                 self._writer.close()
+                self._writer.sync()
             self._closed = True
 
     def end(self) -> None:
@@ -152,6 +170,7 @@ class _Sink:
     def _opened(self) -> Writer:
         if self._writer is None:
             self._writer = self._open_writer()
+            shared_syncer().add(self)
         return self._writer
 
 

@@ -4,6 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.checksums import checksums, frame_bytes
 from roverd.channels.utils import batch_iterator
 from roverd.channels.writers import EncodedWriter
 from roverd.errors import (
@@ -54,6 +58,9 @@ def copy_frames(
     if type(source) is type(target) and source.is_whole_file(start, stop):
         storages = storage_for(source.path), storage_for(target.path)
         copy_file(storages[0], source.path, storages[1], target.path)
+        if target.has_checksums:
+            target.checksums.write(target.compute_checksums(start, stop))
+            _keep_checksums(source, target, start, stop)
         moved(stop - start)
         return
     writer = target.writer_like(source, **options)
@@ -67,12 +74,19 @@ def copy_frames(
                 moved(len(group))
         else:
             stored = source.unresized()
+            # Sums of frames that stay as they are go along. Here new ones will be made.
+            encodes = source.has_checksums and source.codec is None and target.codec is not None
+            known = source.checksums.read() if encodes else None
             for first in range(start, stop, at_once):
                 count = min(at_once, stop - first)
-                writer.add(target.checked(stored.read(first, count)))
+                frames = target.checked(stored.read(first, count))
+                _check_frames(source, first, frames, known)
+                writer.add(frames)
                 moved(count)
     finally:
         writer.close()
+    if target.has_checksums and source.codec == target.codec:
+        _keep_checksums(source, target, start, stop)
 
 
 def _encoded(source: "Channel", target: "Channel", start: int, stop: int) -> Iterator[bytes]:
@@ -100,3 +114,33 @@ def _shown_before(source: "Channel", frame: int) -> bytes:
         if stored:
             return stored
     return b""
+
+
+def _check_frames(
+    source: "Channel", first: int, frames: NDArray[Any], known: NDArray[np.uint64] | None
+) -> None:
+    """Refuse frames, about to be encoded, that are not what was recorded."""
+    if known is None:
+        return
+    expected = known[first : first + len(frames)]
+    wrong = np.flatnonzero(checksums(frame_bytes(frames[: len(expected)])) != expected)
+    if len(wrong):
+        raise CorruptFileError(
+            f"{source.path}: frame {first + int(wrong[0])} is not what was recorded: its bytes do "
+            f"not have the check sum in {source.checksums.path}"
+        )
+
+
+def _keep_checksums(source: "Channel", target: "Channel", start: int, stop: int) -> None:
+    """Let frames that were copied as they are have the sums that they had.
+
+    Those of the copies would bless what was damaged before.
+    """
+    if not source.has_checksums:
+        return
+    known = source.checksums.read()[start:stop]
+    sums = target.checksums.read()
+    # In place of a dropped frame, there may be what it showed.
+    same = known != checksums([b""])
+    sums = np.concatenate([np.where(same, known, sums[: len(known)]), sums[len(known) :]])
+    target.checksums.write(sums)

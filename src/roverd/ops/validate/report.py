@@ -24,6 +24,8 @@ KINDS: Mapping[str, Severity] = {
     "extra-bytes": "error",
     "damaged": "error",
     "bad-frames": "error",
+    "bad-checksum": "error",
+    "checksum-count": "warning",
     "length-mismatch": "error",
     "shape-mismatch": "error",
     "missing-index": "error",

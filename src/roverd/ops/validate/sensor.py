@@ -11,6 +11,7 @@ from roverd.ops.validate.frames import check_all_frames, check_end_frames
 from roverd.ops.validate.options import Options
 from roverd.ops.validate.report import Findings, SensorStatistics
 from roverd.ops.validate.structure import check_structure, is_solid
+from roverd.ops.validate.sums import check_sums
 from roverd.ops.validate.timestamps import check_timestamps
 from roverd.sensors.meta import (
     META,
@@ -79,6 +80,7 @@ def _make_channels(path: str, entries: Entries, findings: Findings) -> dict[str,
             reason = str(error).removeprefix(f"{path}/{name}: ")
             findings.add("bad-meta", f"{path}/{META}", f"channel {name!r}: {reason}")
             continue
+        channel.has_checksums &= os.path.basename(channel.checksums.path) not in entries
         made[name] = channel
         for file in sorted(channel.files):
             other = owners.setdefault(file, name)
@@ -115,6 +117,8 @@ def _check_channel(channel: Channel, name: str, findings: Findings, options: Opt
             check_all_frames(channel, layout, findings, options)
         else:
             check_end_frames(channel, layout, findings)
+        if channel.has_checksums:
+            check_sums(channel, count, findings, options.deep)
     except Exception as error:  # noqa: BLE001 - users' own formats raise what they like
         findings.add_failure(channel.path, error)
     return count
