@@ -30,7 +30,7 @@ from roverd.errors import CorruptFileError, MetadataError
 from roverd.sensors import DynamicSensor
 from roverd.storage.local import LocalFile
 from support.avi import load
-from support.channels import BY_NAME, Array, Case, stream_ends, values
+from support.channels import BY_NAME, CASES, Array, Case, stream_ends, values
 from support.limits import cheap
 
 LZMA, LZMAF = BY_NAME["lzma"], BY_NAME["lzmaf"]
@@ -562,3 +562,22 @@ def test_a_solid_stream_whose_end_is_filled_with_zeros_keeps_every_frame(tmp_pat
     for lost in (1, 12, 20):
         (tmp_path / "x").write_bytes(whole[:-lost] + bytes(lost))
         np.testing.assert_array_equal(channel.read(), frames)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("case", [case for case in CASES if not case.folder], ids=lambda c: c.name)
+def test_a_pipe_in_place_of_a_file_is_an_error_at_once(case: Case, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(OSError, match="pipe") as caught:
+        case.open(str(tmp_path / "x")).read()
+    assert caught.value.filename == str(tmp_path / "x")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.folder], ids=lambda c: c.name)
+def test_an_empty_file_is_not_taken_for_a_repeated_frame(case: Case, tmp_path: Path) -> None:
+    source = case.open(str(tmp_path / "x"))
+    source.write(case.frames(0, 1, 2))
+    name = f"{1:06d}.{case.format}"
+    (tmp_path / "x" / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=name):
+        case.open(str(tmp_path / "y")).copy_from(source)

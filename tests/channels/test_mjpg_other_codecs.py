@@ -87,3 +87,13 @@ def test_no_jpegs_are_added_to_such_a_file(codec: str, tmp_path: Path) -> None:
     assert Path(channel.path).read_bytes() == before
     channel.write(frames()[:2])
     assert [shown_number(frame) for frame in channel.read()] == NUMBERS[:2]
+
+
+def test_a_title_in_another_encoding_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "x.avi"
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "96x64", "-r", "25", "-i", "-"]
+    options = [*CODECS["png"], "-metadata", "title=CAFE"]
+    ffmpeg(*source, *options, str(path), data=frames()[:3].tobytes())
+    assert path.read_bytes().count(b"CAFE") == 1
+    path.write_bytes(path.read_bytes().replace(b"CAFE", b"Caf\xe9"))
+    np.testing.assert_array_equal(VideoChannel(path, "u1", SHAPE).read(), frames()[:3])

@@ -4,16 +4,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import xxhash
 
 from roverd import ops
-from support.command_line import ENTRY_POINT, expect_one_line_error, run_roverd
+from support.command_line import expect_one_line_error, run_measured, run_roverd
 from support.traces import SHORT
 
 
@@ -165,26 +162,6 @@ def test_errors_are_one_line_that_names_the_file(walk: Path, words: list[str], n
     assert not (walk.parent / "new.csv").exists()
 
 
-@dataclass
-class Measured:
-    status: int
-    out: str
-    megabytes: float
-
-
-def run_measured(*arguments: object) -> Measured:
-    """Run `roverd`, and measure the most memory that it has had."""
-    command = [sys.executable, "-c", ENTRY_POINT, *map(str, arguments)]
-    # Through `wait4`, since the sums of all children do not tell this one from others.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        out = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1 << 10
-    return Measured(child.returncode, out, usage.ru_maxrss * unit / 1e6)
-
-
 def sparse_trace(folder: Path, size: int) -> Path:
     """A trace with a channel that is large, but takes no disk."""
     path = folder / "radar" / "iq"
@@ -198,11 +175,11 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path):
     size = 500_000_007
     sparse_trace(tmp_path / "walk", size)
     command = ["checksum", tmp_path / "walk", tmp_path / "new.csv", "--algorithm", "xxh3_128"]
-    done = run_measured(*command)
+    done, megabytes = run_measured(*command)
     assert done.status == 0
     digest = xxhash.xxh3_128_hexdigest(bytes(size))
     assert (tmp_path / "new.csv").read_text() == f"file,xxh3_128\nradar/iq,{digest}\n"
-    assert done.megabytes < 200
+    assert megabytes < 200
 
 
 @pytest.mark.slow
@@ -212,13 +189,13 @@ def test_five_gigabytes_take_less_than_300_mb_of_memory(tmp_path: Path):
     digest = "3c8e6c83fd0feff1bb7a9e92686a6f24"  # head -c 5000000000 /dev/zero | md5sum
     sparse_trace(tmp_path / "walk", size)
     sparse_trace(tmp_path / "copy", size)
-    done = run_measured("checksum", tmp_path / "walk", tmp_path / "new.csv")
-    assert (done.status, done.megabytes < 300) == (0, True)
+    done, megabytes = run_measured("checksum", tmp_path / "walk", tmp_path / "new.csv")
+    assert (done.status, megabytes < 300) == (0, True)
     assert (tmp_path / "new.csv").read_text() == f"file,md5\nradar/iq,{digest}\n"
     with (tmp_path / "copy" / "radar" / "iq").open("r+b") as file:
         file.seek(size - 1)
         file.write(b"\1")
     sides = (tmp_path / "walk", tmp_path / "copy")
-    done = run_measured("checksum", *sides, "--algorithm", "xxh3_128")
-    assert (done.status, done.megabytes < 300) == (1, True)
+    done, megabytes = run_measured("checksum", *sides, "--algorithm", "xxh3_128")
+    assert (done.status, megabytes < 300) == (1, True)
     assert done.out.startswith("mismatched: radar/iq\n")

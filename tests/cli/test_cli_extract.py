@@ -16,7 +16,13 @@ import numpy as np
 import pytest
 
 from support.channels import wait_until
-from support.command_line import ENTRY_POINT, expect_one_line_error, run_roverd
+from support.command_line import (
+    ENTRY_POINT,
+    Finished,
+    expect_one_line_error,
+    run_measured,
+    run_roverd,
+)
 from support.traces import SHORT, START, TS_ENTRY, record, record_trace
 
 STAMPS = START + np.arange(10.0)
@@ -198,6 +204,32 @@ def start_roverd(*arguments: object) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.parametrize("name", ["trace/config.yaml/part", "p" * 250])
+def test_errors_name_the_new_trace_and_not_where_it_is_made(
+    name: str, trace: Path, tmp_path: Path
+) -> None:
+    trace.rename(tmp_path / "trace")
+    part = tmp_path / name
+    done = run_roverd("extract", tmp_path / "trace", part, "--start", 0, "--length", 5)
+    expect_one_line_error(done, part)
+    assert ".tmp" not in done.err
+    assert names(tmp_path) == ["trace"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the size of files like this")
+def test_a_full_disk_is_an_error_that_names_the_new_trace(trace: Path, tmp_path: Path) -> None:
+    words = ["extract", trace, tmp_path / "part", "--start", 0, "--length", 5]
+    limited = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (30, 30)); {ENTRY_POINT}"
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *map(str, words)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    expect_one_line_error(Finished(done.returncode, done.stdout, done.stderr), tmp_path / "part")
+    assert names(tmp_path) == ["source"]
+
+
 EXTRACT = ["extract", "--start", 0, "--end", -1]
 
 
@@ -206,6 +238,11 @@ EXTRACT = ["extract", "--start", 0, "--end", -1]
     [
         (EXTRACT, signal.SIGINT),
         (EXTRACT, signal.SIGTERM),
+        pytest.param(
+            EXTRACT,
+            getattr(signal, "SIGHUP", None),
+            marks=pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP"),
+        ),
         (EXTRACT, signal.SIGKILL),
         (["blobify"], signal.SIGINT),
     ],
@@ -255,12 +292,9 @@ def test_a_large_channel_takes_little_memory(tmp_path: Path) -> None:
     assert count == 6675 and (tmp_path / "source" / "radar" / "iq").stat().st_size > 5e9
     marked = [number for number in marked if number < count]
     flags = ["--start", 0.5, "--end", 1e6]
-    child = start_roverd("extract", tmp_path / "source", tmp_path / "part", *flags)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.communicate()[1].startswith("roverd: warning")
-    assert child.returncode == 0
-    megabytes = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
+    done, megabytes = run_measured("extract", tmp_path / "source", tmp_path / "part", *flags)
+    assert done.err.startswith("roverd: warning")
+    assert done.status == 0
     print(f"peak of {megabytes:.0f} MB")
     assert megabytes < 300
     copy = tmp_path / "part" / "radar" / "iq"

@@ -94,6 +94,44 @@ def row(lines: list[str], name: str) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize(
+    "stamps",
+    [[math.nan] * 3, [-1.7e308, 0, 1.7e308], [math.inf, 1, 2], [5e-324, 1e-323]],
+    ids=["nan", "huge", "inf", "tiny"],
+)
+@pytest.mark.parametrize("command", [["info"], ["validate", "--workers", 1]], ids=["info", "val"])
+def test_json_is_json_whatever_the_timestamps_are(
+    command: list[Any], stamps: list[float], tmp_path: Path
+):
+    record(tmp_path / "t" / "imu", np.array(stamps), {})
+    (tmp_path / "t" / "config.yaml").write_text("")
+    name, *flags = command
+    done = run_roverd(name, tmp_path / "t", *flags, "--json")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    (sensor,) = (
+        json.loads(done.out, parse_constant=refuse)["sensors"]
+        if name == "info"
+        else json.loads(done.out, parse_constant=refuse)["traces"][0]["sensors"]
+    )
+    assert sensor["n"] == len(stamps)
+    assert done.err == ""
+    shown = run_roverd(name, tmp_path / "t", *flags)
+    assert (shown.status, shown.err) == (done.status, "")
+
+
+def test_names_that_would_move_the_cursor_are_shown_harmlessly_in_tables(tmp_path: Path):
+    record_imu(tmp_path / "a\x1b[2J" / "b\x1b[2J", 3)
+    done = run_roverd("info", tmp_path / "a\x1b[2J")
+    assert (done.status, done.err) == (0, "")
+    assert "\x1b" not in done.out
+    assert done.lines[0] == f"trace   {tmp_path}/a\\x1b[2J"
+    assert any(line.startswith("b\\x1b[2J") for line in done.lines)
+    expect_one_line_error(run_roverd("info", tmp_path / "\x1b[2J"), "\\x1b[2J")
+
+
 def test_the_table_has_every_sensor_and_channel_with_its_numbers():
     done = run_roverd("info", SHORT)
     assert (done.status, done.err) == (0, "")

@@ -1,10 +1,13 @@
 """`roverd list`."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from support.command_line import expect_one_line_error, run_roverd
+from support.command_line import ENTRY_POINT, expect_one_line_error, run_roverd
 from support.traces import record_imu
 
 
@@ -21,6 +24,19 @@ def test_traces_are_listed_one_a_line_relative_and_sorted(tmp_path: Path):
     assert (done.status, done.err) == (0, "")
     assert done.lines == sorted(names)
     assert done.out == "".join(f"{name}\n" for name in sorted(names))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text here")
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_names_that_are_no_text_keep_their_bytes(locale: str, tmp_path: Path):
+    make_traces(tmp_path, os.fsdecode(b"caf\xe9"))
+    done = subprocess.run(
+        [sys.executable, "-c", ENTRY_POINT, "list", tmp_path],
+        capture_output=True,
+        env={**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"caf\xe9\n", b"")
 
 
 @pytest.mark.parametrize("written", ["data", "./data/", "data/../data/."])

@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.command_line import Finished, expect_one_line_error, run_roverd
+from support.channels import wait_until
+from support.command_line import ENTRY_POINT, Finished, expect_one_line_error, run_roverd
 from support.damage import cut, flip
 from support.traces import SHORT, record_imu, record_trace
 
@@ -167,6 +170,34 @@ def test_names_that_would_move_the_cursor_are_shown_harmlessly(tmp_path: Path):
     lines = expect(run_roverd("validate", path), 1, 1)
     assert lines[0] == f"{tmp_path}/bad\\x1b[2J\\nname"
     assert len(lines) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc to look into here")
+def test_processes_end_when_the_one_that_began_them_is_killed(dataset: Path):
+    def works(command: Path) -> bool:
+        try:
+            return b"spawn_main" in command.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    # Two traces that take long, though they take no disk.
+    for name in ("a", "b/c"):
+        os.truncate(dataset / name / "radar" / "iq", 256 << 30)
+    command = [sys.executable, "-c", ENTRY_POINT, "validate", str(dataset), "--deep"]
+    child = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL)
+    try:
+        children = Path(f"/proc/{child.pid}/task/{child.pid}/children")
+
+        def workers() -> list[Path]:
+            found = [Path(f"/proc/{number}/cmdline") for number in children.read_text().split()]
+            return list(filter(works, found))
+
+        wait_until(lambda: len(workers()) == 2, 30)
+        began = workers()
+    finally:
+        child.kill()
+        child.wait()
+    wait_until(lambda: not any(map(works, began)), 30)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")

@@ -5,6 +5,7 @@ import lzma
 import os
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 
 from roverd import Trace
 from roverd.channels import VideoChannel
-from roverd.errors import ChannelNotFoundError, RoverdWarning
-from roverd.ops import extract, info
+from roverd.errors import AlreadyExistsError, ChannelNotFoundError, RoverdWarning
+from roverd.ops import blobify, extract, info
 from support.channels import ffmpeg, images, shown_number, wait_until
 from support.traces import (
     HEIGHT,
@@ -499,3 +500,48 @@ def test_the_source_is_still_readable_afterwards(every_format: Path, tmp_path: P
     extract(every_format, tmp_path / "part", 2, 6)
     np.testing.assert_array_equal(video.read(), before)
     wait_until(lambda: len(video) == 10)
+
+
+def take_all(source: Path, part: Path) -> None:
+    extract(source, part, 0, 1, relative=True)
+
+
+@pytest.mark.parametrize("make", [take_all, blobify])
+def test_poses_in_the_folder_of_a_sensor_that_was_recorded_come_along(
+    make: Callable[[Path, Path], object], tmp_path: Path
+) -> None:
+    record_trace(tmp_path / "source", 0.5)
+    (tmp_path / "source" / "radar" / "pose.npz").write_bytes(b"somebody's")
+    make(tmp_path / "source", tmp_path / "part")
+    assert (tmp_path / "part" / "radar" / "pose.npz").read_bytes() == b"somebody's"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("make", [take_all, blobify])
+def test_pipes_are_not_waited_for(make: Callable[[Path, Path], object], tmp_path: Path) -> None:
+    record_trace(tmp_path / "source", 0.5)
+    for folder in (tmp_path / "source", tmp_path / "source" / "radar"):
+        os.mkfifo(folder / "control")
+        (folder / "notes").write_text("kept")
+    make(tmp_path / "source", tmp_path / "part")
+    for folder in (tmp_path / "part", tmp_path / "part" / "radar"):
+        assert (folder / "notes").read_text() == "kept"
+        assert not (folder / "control").exists()
+
+
+@pytest.mark.parametrize("content", [[], ["file"]], ids=["empty", "full"])
+def test_a_folder_that_somebody_else_makes_meanwhile_stays(
+    content: list[str], tmp_path: Path
+) -> None:
+    record_trace(tmp_path / "source", 0.5)
+    part = tmp_path / "part"
+
+    def make_it(done: int, total: int) -> None:
+        part.mkdir(exist_ok=True)
+        for name in content:
+            (part / name).touch()
+
+    with pytest.raises(AlreadyExistsError, match=f"{part}: exists already"):
+        extract(tmp_path / "source", part, 0, 1, relative=True, progress=make_it)
+    assert sorted(os.listdir(part)) == content
+    assert sorted(os.listdir(tmp_path)) == ["part", "source"]

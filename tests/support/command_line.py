@@ -21,10 +21,35 @@ class Finished:
         return self.out.splitlines()
 
 
-def run_roverd(*arguments: object, cwd: object = None) -> Finished:
+_MEASURED = """
+import resource, sys
+from roverd.cli.main import run
+status = run(sys.argv[1:])
+try:
+    # What `resource` says counts what the process was forked from, too.
+    with open("/proc/self/status", encoding="ascii") as file:
+        (peak,) = [int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM:")]
+except OSError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak <<= 0 if sys.platform == "darwin" else 10
+print(peak)
+sys.exit(status)
+"""
+
+
+def run_measured(*arguments: object) -> tuple[Finished, float]:
+    """Run `roverd`, and measure the most memory that it has had, in megabytes."""
+    done = run_roverd(*arguments, program=_MEASURED, timeout=600)
+    *lines, peak = done.out.splitlines(keepends=True)
+    return Finished(done.status, "".join(lines), done.err), int(peak) / 1e6
+
+
+def run_roverd(
+    *arguments: object, cwd: object = None, program: str = ENTRY_POINT, timeout: float = 60
+) -> Finished:
     """Run `roverd` with these arguments; other warnings than those for its user are errors."""
     flags = ["-W", "error", "-W", "default::UserWarning"]
-    command = [sys.executable, *flags, "-c", ENTRY_POINT, *map(str, arguments)]
+    command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
     # Absolute, for `cwd`; and as text in any locale.
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(":") if path]
     environment = {**os.environ, "PYTHONPATH": ":".join(paths), "PYTHONUTF8": "1"}
@@ -34,7 +59,7 @@ def run_roverd(*arguments: object, cwd: object = None) -> Finished:
         encoding="utf-8",
         env=environment,
         cwd=str(cwd) if cwd else None,
-        timeout=60,
+        timeout=timeout,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)

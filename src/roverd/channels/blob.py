@@ -36,7 +36,11 @@ class _InPlaceBlobChannel(BlobChannel):
         return self._codec
 
     def _read_encoded(self, index: int) -> bytes:
-        return self._storage.read(f"{self._filename(index)}{self.extension}")
+        path = f"{self._filename(index)}{self.extension}"
+        data = self._storage.read(path)
+        if not data:
+            raise CorruptFileError(f"{path}: expected the {self._codec} of a frame, found no byte")
+        return data
 
     @abstractmethod
     def _encode_blob(self, data: NDArray[Any]) -> bytes:

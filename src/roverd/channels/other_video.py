@@ -89,7 +89,7 @@ class _Decoder:
 
         # The container is opened only to set up the codec as its headers ask for.
         try:
-            self._container = av.open(_Reader(file), format="avi")
+            self._container = av.open(_Reader(file), format="avi", metadata_errors="replace")
         except FFmpegError as error:
             raise CorruptFileError(
                 f"{file.path}: codec {self._index.fourcc!r} cannot be decoded ({error})"

@@ -1,13 +1,12 @@
 """`roverd blobify` and `roverd unblobify`."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import tyro
 
 from roverd.cli.arguments import Flag, NewTrace, TracePath
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import table
+from roverd.cli.text import json_text, printable, table
 
 if TYPE_CHECKING:
     from roverd.ops import Converted
@@ -40,7 +39,7 @@ def blobify(
 
     with progress_bar("converting") as progress:
         found = ops.blobify(src, dst, workers, progress)
-    print(json.dumps(found.to_dict(), indent=2) if as_json else _text(found))
+    print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 
 
@@ -70,11 +69,11 @@ def unblobify(
 
     with progress_bar("converting") as progress:
         found = ops.unblobify(src, dst, format, fps, progress)
-    print(json.dumps(found.to_dict(), indent=2) if as_json else _text(found))
+    print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 
 
 def _text(found: "Converted") -> str:
     rows = [["channel", "was", "is", "frames"]]
     rows += [[c.name, c.before, c.after, str(c.frames)] for c in found.channels]
-    return "\n".join([f"trace  {found.path}", "", *table(rows, right=(3,))])
+    return "\n".join([f"trace  {printable(found.path)}", "", *table(rows, right=(3,))])

@@ -1,6 +1,5 @@
 """`roverd checksum`."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
@@ -8,7 +7,7 @@ import tyro
 
 from roverd.cli.arguments import Flag
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import bytes_text, error_text, printable
+from roverd.cli.text import bytes_text, error_text, json_text, printable
 
 if TYPE_CHECKING:
     from roverd.ops import ChecksumReport
@@ -49,7 +48,7 @@ def checksum(
     for path, problem in report.unreadable.items():
         print(error_text(f"{printable(path)}: {printable(problem)}"), file=sys.stderr)
     if as_json:
-        print(json.dumps(report.to_dict(), indent=2))
+        print(json_text(report.to_dict()))
     else:
         print("\n".join(_lines(report, dst)))
     return 0 if report.sound else 1
@@ -64,9 +63,9 @@ def _lines(report: "ChecksumReport", dst: str) -> list[str]:
     lines = [f"{what}: {printable(name)}" for what, names in found.items() for name in names]
     files = f"{report.count} file{'' if report.count == 1 else 's'}"
     if report.written is not None:
-        what = f"{files}, {bytes_text(report.size)}, written to {report.written}"
+        what = f"{files}, {bytes_text(report.size)}, written to {printable(report.written)}"
     elif not report.compared:
-        what = f"{dst} not written, since {len(report.unreadable)} could not be read"
+        what = f"{printable(dst)} not written, since {len(report.unreadable)} could not be read"
     else:
         counts = [f"{len(names)} {what}" for what, names in found.items()]
         counts.append(f"{len(report.unreadable)} unreadable")

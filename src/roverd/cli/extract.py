@@ -1,6 +1,5 @@
 """`roverd extract`."""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -8,7 +7,7 @@ import tyro
 
 from roverd.cli.arguments import Flag, NewTrace, TracePath
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import moment_text, table
+from roverd.cli.text import json_text, moment_text, printable, table
 
 if TYPE_CHECKING:
     from roverd.ops import Extracted
@@ -63,7 +62,7 @@ def extract(
             channels,
             progress,
         )
-    print(json.dumps(found.to_dict(), indent=2) if as_json else _text(found))
+    print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 
 
@@ -87,7 +86,7 @@ def _text(found: "Extracted") -> str:
     rows = [["sensor", "frames", "of", "from"]]
     rows += [[s.name, str(s.frames), str(s.of), str(s.first)] for s in found.sensors]
     lines = [
-        f"trace   {found.path}",
+        f"trace   {printable(found.path)}",
         f"start   {moment_text(found.start)}",
         f"length  {found.length:.3f} s",
         "",

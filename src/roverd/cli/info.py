@@ -1,13 +1,13 @@
 """`roverd info`."""
 
-import json
+import math
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from roverd.cli.arguments import Flag, TracePath
-from roverd.cli.text import bytes_text, error_text, moment_text, table
+from roverd.cli.text import bytes_text, error_text, json_text, moment_text, printable, table
 
 if TYPE_CHECKING:
     from roverd.ops import ChannelInfo, SensorInfo, TraceInfo
@@ -32,7 +32,7 @@ def info(
 
     found = ops.info(path)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print(json_text(found.to_dict()))
     else:
         print(info_text(found))
     for problem in found.problems:
@@ -43,7 +43,7 @@ def info(
 def info_text(trace: "TraceInfo") -> str:
     """What `roverd info` prints of a trace."""
     lines = [
-        f"trace   {trace.path}",
+        f"trace   {printable(trace.path)}",
         f"start   {'no frames' if trace.start is None else moment_text(trace.start)}",
         f"length  {_seconds(trace.length)}",
         *_whole_lines(trace),
@@ -107,7 +107,7 @@ def _ratio(ratio: float | None) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    if seconds < 600:
+    if seconds < 600 or not math.isfinite(seconds):
         return f"{seconds:.3f} s"
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)

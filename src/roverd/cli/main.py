@@ -1,5 +1,6 @@
 """Entry point: finds the command, and turns errors into one line and an exit status."""
 
+import codecs
 import contextlib
 import functools
 import io
@@ -14,12 +15,13 @@ from types import FrameType
 
 from roverd import __version__
 from roverd.cli.commands import COMMANDS
-from roverd.cli.text import error_text
+from roverd.cli.text import error_text, printable
 from roverd.errors import RoverdWarning
 
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT  # as shells have it
 TERMINATED = 128 + signal.SIGTERM
+_ENDING = ("SIGTERM", "SIGHUP")
 
 _DESCRIPTION = "Recordings of many sensors at once: record, read, train."
 _BOX = re.compile("[─│╭╮╰╯]+")
@@ -39,13 +41,17 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 when all is well, 1 when not, 2 for words that are no command.
     """
-    # A terminal that has no line characters gets question marks, not an error.
+    codecs.register_error("roverd", _encode_anyway)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="roverd")
     # What is being made is removed before the program ends.
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+        for name in _ENDING:
+            number = getattr(signal, name, None)  # Windows lacks one
+            # Programs that nohup has started go on when the terminal is closed.
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _terminate)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -133,6 +139,14 @@ def _completion(words: list[str]) -> int:
     return 0
 
 
+def _encode_anyway(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Names that are no text keep their bytes; what a terminal lacks becomes a question mark."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("replace")(error)
+
+
 def _terminate(signal_number: int, frame: FrameType | None) -> None:
     del frame
     raise SystemExit(128 + signal_number)
@@ -142,4 +156,4 @@ def _show_warning(
     message: Warning | str, category: type[Warning], *_: object, **__: object
 ) -> None:
     label = "warning" if issubclass(category, RoverdWarning) else category.__name__
-    print(f"roverd: {label}: {message}", file=sys.stderr)
+    print(printable(f"roverd: {label}: {message}"), file=sys.stderr)

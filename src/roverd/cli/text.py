@@ -1,7 +1,10 @@
 """Text for a terminal."""
 
+import json
+import math
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
+from typing import Any, cast
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -38,19 +41,34 @@ def moment_text(seconds: float) -> str:
 def error_text(error: BaseException | str) -> str:
     """What is printed of an error: one line, whatever its message."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return f"roverd: error: {text}"
+    return printable(f"roverd: error: {text}")
+
+
+def json_text(found: dict[str, Any]) -> str:
+    """What `--json` prints. Numbers that JSON does not have, NaN and infinity, become null."""
+    return json.dumps(_finite(found), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in cast(list[Any], value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
     """Lines of a table.
 
     Args:
-        rows: cells of each row, the heading first; a row may end early.
+        rows: cells of each row, the heading first; a row may end early. Names of files and the
+            like come as they are.
         right: columns that are set flush right.
 
     Returns:
         The heading, a rule, and the rows.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [
         max(len(row[column]) for row in rows if column < len(row))
         for column in range(max(map(len, rows)))

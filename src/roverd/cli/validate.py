@@ -1,6 +1,5 @@
 """`roverd validate`."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -8,7 +7,7 @@ import tyro
 
 from roverd.cli.arguments import Flag
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import error_text, printable
+from roverd.cli.text import error_text, json_text, printable
 
 if TYPE_CHECKING:
     from roverd.ops.validate import TraceReport, ValidationReport
@@ -47,7 +46,7 @@ def validate(
     with progress_bar("validating", "B" if deep else "traces") as progress:
         report = ops.validate(paths, wanted, fix_errors, deep, workers, progress)
     if as_json:
-        print(json.dumps(report.to_dict(), indent=2, allow_nan=False))
+        print(json_text(report.to_dict()))
     else:
         print(validation_text(report))
     for folder in report.not_searched:

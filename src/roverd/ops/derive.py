@@ -122,19 +122,36 @@ def new_folder(path: str) -> Generator[str]:
 
     Raises:
         AlreadyExistsError: there is something already.
+        OSError: it cannot be made; the error names `path`, not the folder meanwhile.
     """
-    if os.path.lexists(path):
-        raise AlreadyExistsError(f"{path}: exists already, and stays as it is; name another folder")
+    _check_free(path)
     storage = storage_for(path)
     parent, name = os.path.split(os.path.abspath(path))
     temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}.tmp")
     try:
         storage.make_folder(temporary)
         yield temporary
+        # Somebody else may have made it meanwhile.
+        _check_free(path)
         storage.move(temporary, path)
-    except BaseException:
+    except BaseException as error:
         storage.remove_folder(temporary)
+        if isinstance(error, OSError) and _is_of(error, temporary):
+            raise OSError(error.errno, f"{error.strerror}, while it was made", path) from error
         raise
+
+
+def _check_free(path: str) -> None:
+    # An empty path is the current folder.
+    if os.path.lexists(path or os.curdir):
+        raise AlreadyExistsError(f"{path}: exists already, and stays as it is; name another folder")
+
+
+def _is_of(error: OSError, temporary: str) -> bool:
+    """Whether an error names a temporary folder, or (as those of a full disk) nothing at all."""
+    if error.errno is None:
+        return False
+    return error.filename is None or str(error.filename).startswith(temporary)
 
 
 def derive(
@@ -183,7 +200,9 @@ def _derive_sensor(plan: SensorPlan, folder: str, tally: Tally) -> None:
     storage = storage_for(folder)
     storage.make_folder(folder)
     source = plan.source
-    taken = {META, POSES}.union(*(channel.files for channel in source.channels.values()))
+    taken = {META}.union(*(channel.files for channel in source.channels.values()))
+    if os.path.basename(source.path).startswith("_"):
+        taken.add(POSES)  # which has a plan of its own
     others = _other_files(source.path, taken)
     targets = _targets(plan, folder, {META, POSES, *others})
     entries: Entries = {}
@@ -236,4 +255,10 @@ def _other_files(folder: str, taken: Sequence[str] | set[str]) -> list[str]:
         and not name.startswith(".")
         and storage.folder_version(f"{folder}/{name}") is None
         and storage.size(f"{folder}/{name}") is not None
+        and not _is_special(f"{folder}/{name}")
     ]
+
+
+def _is_special(path: str) -> bool:
+    """Whether this is a pipe, a socket or a device, which may be read for ever."""
+    return os.path.exists(path) and not os.path.isfile(path)

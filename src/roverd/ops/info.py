@@ -1,9 +1,12 @@
 """What is in a trace: sizes, rates, lengths."""
 
+import math
 import os
 import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from roverd.channels import Channel
 from roverd.channels.abstract import BlobChannel
@@ -130,7 +133,11 @@ def info(path: str | os.PathLike[str]) -> TraceInfo:
     """
     folder = os.fspath(path)
     sensors = [_sensor_info(folder, name) for name in sensor_names(folder)]
-    spans = [(s.start, s.start + s.duration) for s in sensors if s.start is not None]
+    spans = [
+        (s.start, s.start + s.duration)
+        for s in sensors
+        if s.start is not None and math.isfinite(s.start) and math.isfinite(s.duration)
+    ]
     start = max((begin for begin, _ in spans), default=None)
     end = min((end for _, end in spans), default=0.0)
     return TraceInfo(
@@ -158,7 +165,8 @@ def _sensor_info(folder: str, name: str) -> SensorInfo:
         with warnings.catch_warnings():
             # What it warns of is among the channels' problems.
             warnings.filterwarnings("ignore", "unreadable channel", RoverdWarning)
-            count, duration, rate = len(sensor), sensor.duration, sensor.framerate
+            with np.errstate(over="ignore", invalid="ignore"):
+                count, duration, rate = len(sensor), sensor.duration, sensor.framerate
         start = float(sensor.timestamps[0]) if count else None
     except _UNREADABLE as error:
         problem = str(error)

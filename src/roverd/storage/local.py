@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 
 from roverd.storage.abstract import BytesLike
 
@@ -34,7 +34,8 @@ _CLOCK_TICK = 100_000_000  # nanoseconds
 
 
 def _descriptor(path: str) -> int:
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    # Opening a pipe would wait for somebody to write to it.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     for wait in (0.0, 0.001, 0.01, 0.1):
         try:
             return os.open(path, flags)
@@ -55,9 +56,11 @@ class _Handle:
     def __init__(self, path: str) -> None:
         self.descriptor = _descriptor(path)
         self.stat = stat = os.fstat(self.descriptor)
-        if S_ISDIR(stat.st_mode):
+        if not S_ISREG(stat.st_mode):
             os.close(self.descriptor)
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            if S_ISDIR(stat.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            raise OSError(errno.EINVAL, "expected a file, found a pipe, socket or device", path)
         self.identity = (stat.st_dev, stat.st_ino)
 
     def __del__(self) -> None:
@@ -270,8 +273,8 @@ class LocalStorage:
 
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
-        with open(path, "rb") as file:
-            return file.read()
+        file = LocalFile(path, keep=False)
+        return file.read(0, file.size)
 
     def make_folder(self, path: str) -> None:
         """Make a folder and those above it, unless it is there."""

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -66,7 +67,7 @@ def validate(
         raise ValueError(f"workers must be at least 1, got {workers}")
     wanted = _schema(schema)
     folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    traces, not_searched = _find(folders)
+    traces, not_searched = find_traces(folders)
     processes = min(thread_count() if workers is None else workers, len(traces))
     sizes = {path: _size(path) for path in traces} if deep and progress else {}
     tally = Tally(sum(sizes.values()) if deep else len(traces), progress)
@@ -92,8 +93,12 @@ def _schema(schema: Schema | Path | None) -> Schema:
     return check_schema(schema, "schema")
 
 
-def _find(folders: list[Path]) -> tuple[list[str], list[str]]:
-    """Traces, and the folders that nobody may look into."""
+def find_traces(folders: list[Path]) -> tuple[list[str], list[str]]:
+    """Traces, and the folders that nobody may look into.
+
+    A folder with sensors, but without the `config.yaml` that makes it a trace, is taken for one
+    where it is named itself.
+    """
     with warnings.catch_warnings(record=True) as problems:
         warnings.simplefilter("always", RoverdWarning)
         found = set(Dataset.find_traces(*folders))
@@ -196,6 +201,16 @@ def _own_formats() -> dict[str, type[Channel]]:
 
 
 def _prepare(formats: dict[str, type[Channel]]) -> None:
-    """Make a process ready: it knows the user's formats, and dies of Ctrl-C without a word."""
+    """Make a process ready: it knows the user's formats, and dies of Ctrl-C without a word.
+
+    It ends when the process that asks for its work has been killed: nobody else would end it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     CHANNEL_TYPES.update(formats)
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

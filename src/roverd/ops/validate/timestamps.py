@@ -1,5 +1,6 @@
 """Checks of timestamps: their order, gaps, rate and jitter."""
 
+import math
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +59,10 @@ def check_timestamps(
     statistics.start, statistics.end = first, last
     if not np.isfinite(steps).all():
         return
-    statistics.duration = duration = last - first
+    duration = last - first
+    if not math.isfinite(duration):
+        return
+    statistics.duration = duration
     if not len(steps) or duration <= 0:
         return
     statistics.rate = len(steps) / duration
