@@ -363,7 +363,8 @@ def test_channels_of_unequal_length_keep_all_their_frames(tmp_path: Path) -> Non
         "video.avi": ("mjpg", pictures(4, HEIGHT, WIDTH)),
     }
     made = record(tmp_path / "t" / "s", STAMPS, contents)
-    blobify(tmp_path / "t", tmp_path / "blobs")
+    with pytest.warns(UserWarning, match="differ in length"):
+        blobify(tmp_path / "t", tmp_path / "blobs")
     for name, (kind, frames) in contents.items():
         entry = meta_of(tmp_path / "blobs" / "s")[name]
         assert len(plain_frames(tmp_path / "blobs" / "s", name, entry)) == len(frames), kind

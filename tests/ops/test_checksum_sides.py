@@ -455,3 +455,12 @@ def test_paths_may_be_relative_and_end_in_slashes(walk: Path, monkeypatch):
     assert [name for name, _ in rows_of(Path("sums.csv"))[1:]] == names_in(walk)
     monkeypatch.chdir(walk)
     assert ops.checksum("../sums.csv", ".").sound
+
+
+def test_a_link_to_a_folder_above_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "in" / "walk").mkdir(parents=True)
+    (tmp_path / "in" / "walk" / "ts").write_bytes(b"x")
+    (tmp_path / "in" / "other").write_bytes(b"y")
+    (tmp_path / "in" / "walk" / "loop").symlink_to("..")
+    report = ops.checksum(tmp_path / "in" / "walk", tmp_path / "sums.csv")
+    assert report.count == 1

@@ -214,7 +214,8 @@ def test_a_sensor_that_was_not_recording_then_has_no_frames(
     every_format: Path, tmp_path: Path
 ) -> None:
     record_imu(every_format / "imu", 50)  # of half a second
-    extract(every_format, tmp_path / "part", 4, 6)
+    with pytest.warns(UserWarning, match="imu: has no frame in it"):
+        extract(every_format, tmp_path / "part", 4, 6)
     expect_cut(every_format, tmp_path / "part", "imu", slice(50, 50))
     expect_cut(every_format, tmp_path / "part", "s", slice(4, 6))
     expect_sound(tmp_path / "part")
@@ -545,3 +546,21 @@ def test_a_folder_that_somebody_else_makes_meanwhile_stays(
         extract(tmp_path / "source", part, 0, 1, relative=True, progress=make_it)
     assert sorted(os.listdir(part)) == content
     assert sorted(os.listdir(tmp_path)) == ["part", "source"]
+
+
+def test_where_a_channel_that_is_a_link_leads_is_not_copied_whole(
+    every_format: Path, tmp_path: Path
+) -> None:
+    source = every_format / "s" / "mjpg"
+    virtual = every_format / "_s"
+    record(virtual, np.fromfile(every_format / "s" / "ts", "<f8"), {})
+    source.rename(virtual / "mjpg")
+    link(virtual / "mjpg", source)
+    (virtual / "notes.txt").write_text("anonymised")
+    extract(every_format, tmp_path / "part", 0, 0.5, relative=True)
+    assert sorted(path.name for path in (tmp_path / "part" / "_s").iterdir()) == [
+        "meta.json",
+        "notes.txt",
+        "ts",
+    ]
+    assert not (tmp_path / "part" / "s" / "mjpg").is_symlink()

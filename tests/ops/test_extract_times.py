@@ -135,7 +135,9 @@ def test_adjoining_stretches_share_no_frame_and_lose_none(
                 with pytest.raises(IndexError):
                     extract(walk, part, begin, end, relative=relative)
                 continue
-            found = extract(walk, part, begin, end, relative=relative)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*has no frame in it", UserWarning)
+                found = extract(walk, part, begin, end, relative=relative)
             assert found.start == pytest.approx(lower, abs=1e-6)
             assert found.start + found.length == pytest.approx(upper, abs=1e-6)
             expect_slices(walk, part, found.start, found.start + found.length, last)
@@ -393,3 +395,14 @@ def test_what_was_taken_is_told_in_plain_values(tmp_path: Path) -> None:
         "length": 1.5,
         "sensors": [{"name": "s", "first": 1, "frames": 2, "of": 4}],
     }
+
+
+def test_a_time_of_day_before_the_trace_begins_with_it_and_a_warning(walk: Path, tmp_path: Path):
+    first = min(times[0] for times in raw_stamps(walk).values())
+    early = datetime.fromtimestamp(first - 60, UTC)
+    with pytest.warns(UserWarning, match=r"begins 60\.0+ s after the start"):
+        found = extract(walk, tmp_path / "part", early, length=60.25)
+    assert found.start == first
+    assert found.length == pytest.approx(0.25, abs=1e-5)
+    with pytest.raises(IndexError, match=r"nothing from -60\.0+ s to -59\.0+ s"):
+        extract(walk, tmp_path / "none", early, length=1)

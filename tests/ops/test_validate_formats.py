@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from roverd import ops
+from roverd.channels import from_config
 from support import avi
 from support.channels import avi_chunks, ffmpeg
 from support.damage import cut, exchange, extend, rewrite_index
@@ -322,3 +323,33 @@ def test_what_a_dead_program_left_behind_is_a_warning(tmp_path: Path):
         ("stray-temporary", "s/x/.0123abcd.tmp"),
         ("stray-temporary", "s/.meta.json.deadbeef.tmp"),
     ]
+
+
+def test_a_video_without_frames_that_is_complete_is_sound(tmp_path: Path):
+    channel = from_config(tmp_path / "x.avi", "mjpg", "u1", (24, 32, 3))
+    channel.write(np.empty((0, 24, 32, 3), np.uint8))
+    (tmp_path / "t").mkdir()
+    made = record(tmp_path / "t" / "s", np.empty(0), {})
+    made.meta["x.avi"] = {"format": "mjpg", "type": "u1", "shape": [24, 32, 3]}
+    made.write_meta()
+    (tmp_path / "x.avi").rename(tmp_path / "t" / "s" / "x.avi")
+    (tmp_path / "t" / "config.yaml").write_text("{}")
+    (report,) = ops.validate([tmp_path / "t"], schema={}).traces
+    assert [problem.kind for problem in report.problems] == ["no-frames"]
+
+
+def test_files_of_another_shape_are_not_called_mislabelled(tmp_path: Path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "config.yaml").write_text("{}")
+    large = numbered(6, (8, 16), "u2")
+    record(
+        tmp_path / "t" / "s",
+        np.arange(6) + 1.7e9,
+        {"rng": ("lzmaf", large), "rfl": ("lzmaf", large.astype("u1"))},
+    )
+    for name, other in (("rng", "x"), ("rfl", "rng"), ("x", "rfl")):
+        (tmp_path / "t" / "s" / name).rename(tmp_path / "t" / "s" / other)
+    (report,) = ops.validate([tmp_path / "t"], schema={}).traces
+    kinds = {problem.kind for problem in report.problems}
+    assert "damaged" in kinds
+    assert "mislabelled" not in kinds

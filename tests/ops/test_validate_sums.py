@@ -126,7 +126,7 @@ def test_blobs_and_back_have_sums_of_their_own(trace: Path, tmp_path: Path):
 
 def test_what_was_damaged_before_is_not_encoded_anew(trace: Path, tmp_path: Path):
     size = 5000  # bytes of a frame, enough to become files
-    frames = np.arange(4 * size, dtype="<u4").view("u1").reshape(-1, size)
+    frames = np.arange(5 * size, dtype="<u4").view("u1").reshape(-1, size)
     sums = [xxhash.xxh3_64_intdigest(frame.tobytes()) for frame in frames]
     meta = trace / "radar/meta.json"
     entries = json.loads(meta.read_text())

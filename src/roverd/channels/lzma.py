@@ -91,7 +91,7 @@ class LzmaChannel(SingleFileChannel):
             self.cut(len(self), drop)
         return LzmaWriter(self._storage.append_to(self.path))
 
-    def cut(self, count: int, keep: Keep) -> bool:
+    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Bring the file to whole streams of exactly the first frames; see `Channel.cut`."""
         file = self._storage.open(self.path)
         index = SolidIndex.of(file)
@@ -104,7 +104,7 @@ class LzmaChannel(SingleFileChannel):
                 kept, end = reached // self.size, stream.end
         if end == file.size and kept == count:
             return False
-        if count == len(layout):
+        if count == len(layout) and not force:
             _check_nothing_behind(file, end)
         if kept == count:
             return self._truncate(self.path, end, keep)
@@ -118,6 +118,8 @@ class LzmaChannel(SingleFileChannel):
             at_once = max(1, _STREAM_SIZE // self.size)
             for first in range(kept, count, at_once):
                 writer.add(self._read(layout, range(first, min(first + at_once, count))))
+            # Otherwise the name may get to the disk before the content.
+            self._storage.sync(replacement.path)
         return True
 
 
@@ -218,7 +220,7 @@ class LzmaFrameChannel(SingleFileChannel):
             for stream in xz.walk(file.read, start, file.size):
                 if stream.content > self.size or (stream.whole and stream.content < self.size):
                     if stream.offset == 0:
-                        wrong_size = self._wrong_size(stream)
+                        wrong_size = self._wrong_size(stream, file.size)
                     break
                 if stream.whole:
                     ends.append(stream.end)
@@ -229,8 +231,10 @@ class LzmaFrameChannel(SingleFileChannel):
             raise wrong_size
         return np.array(ends, np.int64)
 
-    def _wrong_size(self, stream: xz.Stream) -> CorruptFileError:
-        if stream.content > self.size:
+    def _wrong_size(self, stream: xz.Stream, file_size: int) -> CorruptFileError:
+        # With an index, it has streams for frames, if of another shape than meta.json says.
+        is_all = self._storage.size(self.index_path) is None or stream.end == file_size
+        if stream.content > self.size and is_all:
             return CorruptFileError(
                 f"{self.path}: expected one xz stream per frame of {self.size} bytes, found one "
                 f"of {stream.content} bytes or more: this is an 'lzma' file under another name; "
@@ -296,10 +300,10 @@ class LzmaFrameChannel(SingleFileChannel):
             storage.append_to(self.path), storage.append_to(self.index_path), preset
         )
 
-    def cut(self, count: int, keep: Keep) -> bool:
+    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Bring both files to exactly the first frames; see `Channel.cut`."""
         file, offsets = self._find()
-        if count == len(offsets) - 1:
+        if count == len(offsets) - 1 and not force:
             _check_nothing_behind(file, int(offsets[-1]))
         storage = self._storage
         expected = offsets[: count + 1].astype("<u8").tobytes()

@@ -1,11 +1,13 @@
 """The same trace with a file per frame, and back."""
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast, get_args
 
 from roverd.channels import Channel, VideoChannel
+from roverd.errors import RoverdWarning
 from roverd.ops.derive import (
     ChannelPlan,
     PosesPlan,
@@ -187,6 +189,18 @@ def _is_rate(fps: object) -> bool:
     return isinstance(fps, int | float) and _LOWEST_RATE <= fps <= _HIGHEST_RATE
 
 
+def _warn_of_lengths(sensor: SensorPlan) -> None:
+    lengths = {name: channel.stop for name, channel in sensor.channels.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        warnings.warn(
+            f"{sensor.source.path}: channels differ in length ({found}); whole frames are "
+            f"converted, torn tails are not",
+            RoverdWarning,
+            stacklevel=4,
+        )
+
+
 def _convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -205,6 +219,8 @@ def _convert(
         )
         for sensor in sensors
     ]
+    for sensor in plans:
+        _warn_of_lengths(sensor)
     derive(folder, new, plans, [PosesPlan(name) for name in pose_folders(folder)], progress)
     return Converted(
         new,

@@ -78,6 +78,8 @@ def sensor_names(folder: str) -> list[str]:
         MissingFileError: there is no trace.
     """
     names = Trace.find_sensors(folder, virtual=True)
+    if not names and storage_for(folder).folder_version(folder) is None:
+        raise MissingFileError(f"{folder}: no such folder; expected a trace")
     if not names and storage_for(folder).size(f"{folder}/{CONFIG}") is None:
         raise MissingFileError(
             f"{folder}: not a trace; expected a folder with a {CONFIG} or with sensors"
@@ -181,8 +183,9 @@ def derive(
     tally = Tally(total, progress)
     with new_folder(target) as folder:
         storage = storage_for(folder)
+        linked = _linked_files(sensors)
         for plan in sensors:
-            _derive_sensor(plan, f"{folder}/{os.path.basename(plan.source.path)}", tally)
+            _derive_sensor(plan, f"{folder}/{os.path.basename(plan.source.path)}", linked, tally)
         for plan in poses:
             storage.make_folder(f"{folder}/{plan.folder}")
             path = f"{plan.folder}/{POSES}"
@@ -196,14 +199,29 @@ def derive(
                 storage.write(f"{folder}/{name}", b"{}\n")
 
 
-def _derive_sensor(plan: SensorPlan, folder: str, tally: Tally) -> None:
+def _linked_files(sensors: Sequence[SensorPlan]) -> set[str]:
+    """Where the links among the channels lead: that is data, wherever it lies."""
+    paths = [
+        f"{plan.source.path}/{file}"
+        for plan in sensors
+        for channel in plan.source.channels.values()
+        for file in channel.files
+    ]
+    return {os.path.realpath(path) for path in paths if os.path.islink(path)}
+
+
+def _derive_sensor(plan: SensorPlan, folder: str, linked: set[str], tally: Tally) -> None:
     storage = storage_for(folder)
     storage.make_folder(folder)
     source = plan.source
     taken = {META}.union(*(channel.files for channel in source.channels.values()))
     if os.path.basename(source.path).startswith("_"):
         taken.add(POSES)  # which has a plan of its own
-    others = _other_files(source.path, taken)
+    others = [
+        name
+        for name in _other_files(source.path, taken)
+        if os.path.realpath(f"{source.path}/{name}") not in linked
+    ]
     targets = _targets(plan, folder, {META, POSES, *others})
     entries: Entries = {}
     for name, channel in plan.channels.items():
@@ -229,6 +247,7 @@ def _targets(plan: SensorPlan, folder: str, taken: set[str]) -> dict[str, Channe
         arguments = constructor_arguments(channel.entry)
         arguments["args"] = {**arguments.get("args", {}), **channel.args}
         target = from_config(f"{folder}/{name}", **arguments)
+        target.has_checksums &= os.path.basename(target.checksums.path) not in plan.channels
         if clash := sorted(taken & target.files):
             raise MetadataError(
                 f"{channel.source.path}: as {channel.entry['format']!r} it would need the file "

@@ -134,6 +134,9 @@ def extract(
             f"{folder}: no frame lies in the {stretch.end - stretch.start:.6f} s from "
             f"{stretch.start - stretch.trace_start:.6f} s on"
         )
+    for name, (first, stop) in kept.items():
+        if stop == first and len(stamps[name]):
+            warnings.warn(f"{folder}/{name}: has no frame in it", RoverdWarning, stacklevel=2)
     sensor_plans = [
         SensorPlan(
             opened[name],
@@ -246,11 +249,18 @@ def _stretch(
         )
     closed = relative and stop >= 1
     begin, stop = begin * unit, stop * unit
-    if begin < -_ROUNDING or begin > duration + _ROUNDING:
+    if begin > duration + _ROUNDING or stop < -_ROUNDING:
         raise OutOfRangeError(
-            f"{folder}: the trace is {duration:.6f} s long, so that nothing can be extracted from "
-            f"{begin:.6f} s on"
+            f"{folder}: the trace is {duration:.6f} s long, so that there is nothing from "
+            f"{begin:.6f} s to {stop:.6f} s"
         )
+    if begin < -_ROUNDING:
+        early = f"{folder}: the trace begins {-begin:.6f} s after the start that was asked for"
+        if not isinstance(start, datetime):
+            raise OutOfRangeError(
+                f"{early}; seconds count from its beginning, and are not negative"
+            )
+        warnings.warn(early, RoverdWarning, stacklevel=3)
     if stop > duration + _ROUNDING:
         warnings.warn(
             f"{folder}: the trace is {duration:.6f} s long; there is nothing up to {stop:.6f} s",

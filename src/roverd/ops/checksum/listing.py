@@ -43,7 +43,7 @@ def list_files(
         What was found.
     """
     found = Listing()
-    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(top, "", frozenset())]
+    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(top, "", _folders_above(top))]
     while pending:
         path, prefix, above = pending.pop()
         try:
@@ -77,6 +77,18 @@ def list_files(
                 found.unreadable[name] = "neither a file nor a folder"
     found.files.sort(key=lambda file: file.name)
     return found
+
+
+def _folders_above(path: str) -> frozenset[tuple[int, int]]:
+    """Device and number of the folders that a folder lies in."""
+    here = os.path.dirname(os.path.realpath(path))
+    found: set[tuple[int, int]] = set()
+    while True:
+        status = os.stat(here)
+        found.add((status.st_dev, status.st_ino))
+        if here == os.path.dirname(here):
+            return frozenset(found)
+        here = os.path.dirname(here)
 
 
 def _why(entry: os.DirEntry[str], error: OSError) -> str:

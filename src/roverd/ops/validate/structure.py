@@ -192,14 +192,17 @@ def _check_index_file(
 
 
 def is_solid(channel: LzmaFrameChannel) -> bool:
-    """Whether a file that should have a stream for each frame has one of several frames first."""
+    """Whether a file that should have a stream for each frame holds several frames in the first."""
     file = storage_for(channel.path).open(channel.path)
     try:
         streams = xz.streams_from_end(file.read, file.size)
         first = streams[0] if streams else next(xz.walk(file.read, 0, file.size), None)
     except CorruptFileError:
         return False
-    return first is not None and first.content > channel.size
+    if first is None or first.content <= channel.size:
+        return False
+    without_index = storage_for(channel.path).size(channel.index_path) is None
+    return without_index or first.end == file.size
 
 
 def _check_avi(channel: VideoChannel, layout: Layout, findings: Findings, deep: bool) -> None:
@@ -217,7 +220,7 @@ def _check_avi(channel: VideoChannel, layout: Layout, findings: Findings, deep: 
             f"expected whole chunks, found {len(index)} frames and {behind} bytes from byte "
             f"{index.end} on that are none",
         )
-    elif not index.finished:
+    elif not index.finished and not _is_finished_without_frames(index):
         promised = ", ".join(map(str, sorted(index.header.promised))) or "none"
         findings.add(
             "unfinished",
@@ -235,6 +238,10 @@ def _check_avi(channel: VideoChannel, layout: Layout, findings: Findings, deep: 
         )
     if deep:
         _compare_with_walk(path, index, avi.walk_index(file.read, file.size), findings)
+
+
+def _is_finished_without_frames(index: avi.AviIndex) -> bool:
+    return not len(index) and index.segments[0].riff_size > 0
 
 
 def _compare_with_walk(
