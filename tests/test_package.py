@@ -38,6 +38,7 @@ def test_the_package_exports_what_is_specified():
         "Trace",
         "Dataset",
         "split",
+        "Recorder",
     }
     assert set(roverd.__all__) <= set(dir(roverd))
     assert all(hasattr(roverd, name) for name in roverd.__all__)
@@ -48,7 +49,7 @@ def test_modules_are_reached_as_attributes_of_the_package():
         "import roverd\n"
         "roverd.channels.RawChannel, roverd.channels.utils.Prefetch, roverd.types.Pose\n"
         "roverd.channels.abstract.BlobChannel, roverd.sensors.Camera, roverd.timestamps.smooth\n"
-        "roverd.Trace, roverd.Dataset, roverd.split\n"
+        "roverd.Trace, roverd.Dataset, roverd.split, roverd.Recorder\n"
     )
     modules_after(code)
 
@@ -68,7 +69,7 @@ def test_star_import_gives_every_public_name():
     "statement",
     [
         "import roverd",
-        "from roverd import channels, sensors, timestamps, types, Trace, Dataset, split",
+        "from roverd import channels, sensors, timestamps, types, Trace, Dataset, split, Recorder",
     ],
 )
 def test_importing_loads_no_library_that_is_not_needed_yet(statement: str):

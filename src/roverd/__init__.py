@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roverd import channels, sensors, timestamps, types
+    from roverd.recorder import Recorder
     from roverd.trace import Dataset, Trace, split
 
-__all__ = ["channels", "sensors", "timestamps", "types", "Trace", "Dataset", "split"]
+__all__ = ["channels", "sensors", "timestamps", "types", "Trace", "Dataset", "split", "Recorder"]
 __version__ = "0.1.0"
 
-_HOMES = {"Trace": "roverd.trace", "Dataset": "roverd.trace", "split": "roverd.trace"}
+_HOMES = {
+    "Trace": "roverd.trace",
+    "Dataset": "roverd.trace",
+    "split": "roverd.trace",
+    "Recorder": "roverd.recorder",
+}
 _MODULES = ("channels", "sensors", "timestamps", "types")
 
 

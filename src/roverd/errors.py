@@ -38,6 +38,10 @@ class AlreadyExistsError(RoverdError, FileExistsError):
     """The place for something new is taken; what is there was not touched."""
 
 
+class RecordingError(RoverdError, RuntimeError):
+    """A sensor is not recorded any more; what was written before is kept."""
+
+
 class ChannelNotFoundError(RoverdError, KeyError):
     """A sensor has no channel, or a trace no sensor, of that name."""
 

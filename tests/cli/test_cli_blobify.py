@@ -106,8 +106,6 @@ def test_the_rate_of_avis_can_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command, flags, name",
     [
-        ("blobify", ["--workers", "0"], "new"),
-        ("unblobify", ["--fps", "0"], "new"),
         ("blobify", ["to-there"], "there"),
         ("unblobify", ["from-nowhere"], "nowhere"),
     ],

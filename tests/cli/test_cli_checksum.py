@@ -150,8 +150,8 @@ def test_names_of_any_kind_take_one_line_each(walk: Path):
         (["walk.csv", "walk", "--algorithm", "sha256"], "walk.csv"),
         (["walk/lidar/rng", "walk"], "walk/lidar/rng: line 1"),
         (["walk", "bad.csv"], "bad.csv: line 2"),
-        (["walk", "walk", "--workers", "0"], "workers"),
         (["empty", "new.csv"], "empty"),
+        (["walk", "new.csv", "--include", "noinc"], "noinc: no such file or directory"),
     ],
 )
 def test_errors_are_one_line_that_names_the_file(walk: Path, words: list[str], named: str):

@@ -101,10 +101,7 @@ def test_times_are_seconds_proportions_or_times_of_day(
 @pytest.mark.parametrize(
     "flags, name",
     [
-        ([], "source"),
-        (["--start", "1", "--end", "2", "--length", "1"], "source"),
         (["--start", "5", "--end", "-6"], "source"),
-        (["--start", "noon", "--end", "2"], "noon"),
         (["--start", "0", "--length", "1", "--channels", "s/rng"], "s/rng"),
     ],
     ids=str,

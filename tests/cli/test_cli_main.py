@@ -1,6 +1,7 @@
 """What all commands share: help, errors, exit statuses, completion, what is loaded."""
 
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -63,27 +64,6 @@ def test_example_of_a_command_works(name: str, tmp_path: Path):
     assert done.status == 0, done.err
 
 
-@pytest.mark.parametrize(
-    ("words", "names"),
-    [
-        (["frobnicate"], ["frobnicate", "extract"]),
-        (["--frobnicate"], ["--frobnicate"]),
-        (["info"], ["roverd info", "PATH"]),
-        (["info", "a", "b"], ["b"]),
-        (["info", "a", "--frobnicate"], ["--frobnicate"]),
-        (["extract", "a", "b", "--length", "long"], ["--length", "long"]),
-        (["blobify", "a", "b", "--workers", "1.5"], ["--workers", "1.5"]),
-        (["unblobify", "a", "b", "--format", "zip"], ["--format", "zip", "lzmaf"]),
-    ],
-)
-def test_words_that_are_no_command_are_an_error_in_one_line(words: list[str], names: list[str]):
-    done = run_roverd(*words)
-    assert (done.status, done.out) == (2, "")
-    (line,) = done.err.splitlines()
-    assert line.startswith("roverd: error: ")
-    assert all(name in line for name in names)
-
-
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
 def test_path_that_is_not_there_is_an_error_in_one_line(name: str, tmp_path: Path):
     paths = [tmp_path / "nowhere", *([tmp_path / "dst"] if takes_two(name) else [])]
@@ -96,7 +76,7 @@ def takes_two(name: str) -> bool:
     return "dst" in inspect.signature(COMMANDS[name].load()).parameters
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_script_knows_all_commands_and_their_flags(shell: str):
     done = run_roverd("--tyro-print-completion", shell)
     assert (done.status, done.err) == (0, "")
@@ -104,18 +84,71 @@ def test_completion_script_knows_all_commands_and_their_flags(shell: str):
     assert all(flag in done.out for flag in ("--length", "--deep", "--include", "--min-range"))
 
 
+COMPLETED = [
+    ("roverd ext", ["extract"]),
+    ("roverd extract demo --st", ["--start"]),
+    ("roverd checksum --algorithm ", ["md5", "sha256", "xxh3_128"]),
+    ("roverd unblobify demo new --format ", ["lzma", "lzmaf", "raw"]),
+]
+NOT_COMPLETED = ["roverd info wa", "roverd checksum --include ", "roverd extract demo ne"]
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scripts")
+    for shell in ("bash", "zsh"):
+        done = run_roverd("--tyro-write-completion", shell, folder / shell)
+        assert (done.status, done.out, done.err) == (0, "", "")
+    return folder
+
+
+def asked(*command: object) -> list[str]:
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the shell bash is not there")
-def test_bash_completes_commands(tmp_path: Path):
-    script = tmp_path / "completion"
-    done = run_roverd("--tyro-write-completion", "bash", script)
-    assert (done.status, done.err) == (0, "")
+@pytest.mark.parametrize(
+    ("line", "expected"), COMPLETED + [(line, []) for line in NOT_COMPLETED], ids=str
+)
+def test_bash_completes_words_and_leaves_the_rest_to_names_of_files(
+    line: str, expected: list[str], scripts: Path
+):
     ask = (
-        f"source {script}; COMP_WORDS=(roverd ext); COMP_CWORD=1; COMP_LINE='roverd ext'; "
-        "COMP_POINT=10; $(complete -p roverd | sed 's/.*-F \\([^ ]*\\).*/\\1/'); "
-        "printf '%s\\n' \"${COMPREPLY[@]}\""
+        'source "$1"; COMP_LINE=$2; COMP_POINT=${#2}; read -ra COMP_WORDS <<< "$2"; '
+        "[[ $2 == *' ' ]] && COMP_WORDS+=(''); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+        "spec=$(complete -p roverd); [[ $spec == *'-o default'* ]] || echo no files; "
+        "[[ $spec =~ -F\\ ([^ ]*) ]]; ${BASH_REMATCH[1]} roverd; "
+        'for word in "${COMPREPLY[@]}"; do echo "$word"; done'
     )
-    answer = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
-    assert answer.stdout.split() == ["extract"]
+    assert sorted(asked("bash", "-c", ask, "bash", scripts / "bash", line)) == expected
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="the shell zsh is not there")
+@pytest.mark.parametrize(
+    ("line", "expected"), COMPLETED + [(line, ["files"]) for line in NOT_COMPLETED], ids=str
+)
+def test_zsh_completes_words_and_otherwise_names_of_files(
+    line: str, expected: list[str], scripts: Path
+):
+    ask = (
+        "_files() { print files }; _describe() { print -l -- ${${(@P)2}%%:*} }; "
+        'words=("${(@s: :)2}"); CURRENT=$#words; source $1'
+    )
+    assert sorted(asked("zsh", "-f", "-c", ask, "zsh", scripts / "zsh", line)) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--tyro-print-completion", "csh"], ["--tyro-write-completion", "bash"], ["--tyro-magic"]],
+    ids=str,
+)
+def test_completion_for_what_is_no_shell_is_an_error_in_one_line(words: list[str]):
+    done = run_roverd(*words)
+    assert (done.status, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("roverd: error: ") and words[0] in line and "bash, zsh" in line
 
 
 def test_help_loads_nothing_that_takes_long():
@@ -132,6 +165,18 @@ def test_help_of_a_command_loads_no_arrays(name: str):
     code += "from roverd.cli.main import run\nrun(sys.argv[1:]); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "roverd.ops"} & set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_an_error_in_one_line():
+    command = [sys.executable, "-c", ENTRY_POINT, "info", str(SHORT)]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment
+        )
+    assert done.stderr == "roverd: error: standard output: no space left on device\n"
+    assert done.returncode == 1
 
 
 def test_program_stops_when_its_reader_does(tmp_path: Path):

@@ -102,6 +102,9 @@ class LzmaChannel(SingleFileChannel):
             reached = start + stream.content
             if stream.whole and reached <= count * self.size and reached % self.size == 0:
                 kept, end = reached // self.size, stream.end
+        if force:
+            # Zeros, which not all other readers pass over.
+            end = xz.before_padding(file.read, end)
         if end == file.size and kept == count:
             return False
         if count == len(layout) and not force:

@@ -90,6 +90,6 @@ class RawChannel(SingleFileChannel):
             self.cut(len(self), drop)
         return RawWriter(self._storage.append_to(self.path))
 
-    def cut(self, count: int, keep: Keep) -> bool:
+    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Bring the file to exactly the first frames; see `Channel.cut`."""
         return self._truncate(self.path, count * self.size, keep)

@@ -32,34 +32,41 @@ class Syncer:
     def __init__(self, period: float = PERIOD) -> None:
         self._period = period
         self._targets: weakref.WeakSet[Syncable] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._running = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
 
     def add(self, target: Syncable) -> None:
         """Sync `target` from now on, until it is collected or discarded."""
-        with self._lock:
+        with self._changed:
             self._targets.add(target)
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="roverd-sync", daemon=True).start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="roverd-sync", daemon=True)
+                self._thread.start()
 
     def discard(self, target: Syncable) -> None:
-        """Sync `target` no more."""
-        with self._lock:
+        """Sync `target` no more; the thread is gone when that was the last one."""
+        with self._changed:
             self._targets.discard(target)
+            if self._targets:
+                return
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
-        wait = threading.Event().wait
-        while True:
-            wait(self._period)
-            with self._lock:
-                targets = list(self._targets)
-                if not targets:
-                    self._running = False
-                    return
+        while targets := self._due():
             for target in targets:
                 target.sync()
             del targets
+
+    def _due(self) -> list[Syncable]:
+        """What is to be synced, when it is time; nothing when the thread is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._targets, self._period)
+            if not self._targets and self._thread is threading.current_thread():
+                self._thread = None
+            return list(self._targets) if self._thread is threading.current_thread() else []
 
 
 _shared = Syncer()

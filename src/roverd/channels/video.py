@@ -12,7 +12,7 @@ from roverd.channels.consume import Consumer
 from roverd.channels.images import ImageDecoder, check_image
 from roverd.channels.layouts import EmptyLayout, Layout, OffsetLayout
 from roverd.channels.other_video import OtherVideoLayout
-from roverd.channels.raw import SingleFileChannel
+from roverd.channels.raw import SingleFileChannel, drop
 from roverd.channels.utils import Data, Streamable
 from roverd.channels.writers import Writer
 from roverd.errors import CorruptFileError, UnsupportedError
@@ -24,6 +24,7 @@ __all__ = ["VideoChannel"]
 
 # Headers are a few KiB; in a file longer than this, what looks like a cut is damage.
 _LONGEST_HEADER = 32 << 10
+_PIECE = 1 << 20
 
 _LOWEST_RATE, _HIGHEST_RATE = 1e-5, 1e6  # frames per second that an AVI is believed to have
 
@@ -136,6 +137,15 @@ class VideoChannel(SingleFileChannel):
             return False
         return start == 0 and stop == len(known.index)
 
+    def open_writer(self, append: bool, fps: float = 10.0) -> Writer:
+        """Open the channel for frames to come; see `Channel.open_writer`.
+
+        Args:
+            append: whether to keep the frames that are there.
+            fps: frames per second, for players; a file that is added to keeps its own.
+        """
+        return self._open_writer(append, fps=fps)
+
     def writer_like(self, source: Channel, **options: Any) -> Writer:
         """Open the channel for frames of another one, whose frame rate it gets if that has one."""
         rate = source.frame_rate if isinstance(source, VideoChannel) else None
@@ -177,7 +187,7 @@ class VideoChannel(SingleFileChannel):
         return self._consume(stream, thread, append, fps=fps)
 
     def _checked_item(self, item: Any) -> NDArray[Any]:
-        return self._checked_frame(item)[None]
+        return self.checked_frame(item)[None]
 
     def _replace(self, frames: NDArray[Any], fps: float = 10.0, **options: Any) -> None:
         with self._storage.replacing(self.path) as file:
@@ -188,7 +198,7 @@ class VideoChannel(SingleFileChannel):
     def _writer(self, append: bool, fps: float = 10.0, **options: Any) -> "_VideoWriter":
         storage = self._storage
         file = storage.open(self.path) if append and self.exists() else None
-        if file is None or _is_cut_in_header(file):
+        if file is None or self._is_empty(file):
             container = self._new_container(fps)
             storage.write(self.path, b"")
             return self._started(container, storage.append_to(self.path))
@@ -198,20 +208,29 @@ class VideoChannel(SingleFileChannel):
                 f"{self.path}: expected a video of {self.shape[1]} × {self.shape[0]} pixels to add "
                 f"frames to, found one of {index.width} × {index.height}"
             )
-        return self._resumed(file, file.size)
+        end = self._known(file).index.end
+        return self._resumed(file, end if _is_zero(file, end) else file.size, drop)
 
-    def _resumed(self, file: File, size: int) -> "_VideoWriter":
+    def _is_empty(self, file: File) -> bool:
+        """Whether a file holds no frames, and nothing that could be some."""
+        if _is_cut_in_header(file):
+            return True
+        index = self._known(file).index
+        return index.finished and not len(index)
+
+    def _resumed(self, file: File, size: int, keep: Keep) -> "_VideoWriter":
         """Go on with a file after its first bytes, which end with a whole frame or a torn one."""
         try:
             container, end, writes = avi.AviWriter.resume(file.read, size)
         except (CorruptFileError, UnsupportedError) as error:
             raise type(error)(f"{self.path}: {error}") from error
+        keep(self.path, min(end, file.size))
         appender = self._storage.append_to(self.path)
         _carry_out(writes, appender)
         appender.truncate(end)
         return _VideoWriter(appender, container, self.quality)
 
-    def cut(self, count: int, keep: Keep) -> bool:
+    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Bring the file to exactly the first frames, indexed; see `Channel.cut`."""
         file = self._storage.open(self.path)
         if _is_cut_in_header(file):
@@ -221,11 +240,10 @@ class VideoChannel(SingleFileChannel):
         index = self._known(file).index
         if index.finished and index.end == file.size and count == len(index):
             return False
-        size = file.size
+        size = index.end if force or _is_zero(file, index.end) else file.size
         if count < len(index):
             size = int(index.offsets[count]) - avi.CHUNK_HEADER
-        keep(self.path, size if count < len(index) else index.frames_end)
-        self._resumed(file, size).close()
+        self._resumed(file, size, keep).close()
         return True
 
     def _new_container(self, fps: float) -> avi.AviWriter:
@@ -247,6 +265,14 @@ def _is_cut_in_header(file: File) -> bool:
     data = file.read(0, file.size)
     begins_well = b"RIFF".startswith(data[:4]) and b"AVI ".startswith(data[8:12])
     return begins_well and b"movi" not in data
+
+
+def _is_zero(file: File, start: int) -> bool:
+    """Whether there are only zeros from a byte on: what a loss of power has left unwritten."""
+    for offset in range(start, file.size, _PIECE):
+        if file.read(offset, _PIECE).strip(b"\0"):
+            return False
+    return file.size > start
 
 
 def _holds_jpegs(index: avi.AviIndex) -> bool:
@@ -381,8 +407,10 @@ class _VideoWriter:
 
     def close(self) -> None:
         """Complete headers and index, and close the file."""
-        _carry_out(self._container.finish(), self._file)
-        self._file.close()
+        try:
+            _carry_out(self._container.finish(), self._file)
+        finally:
+            self._file.close()
 
 
 def _carry_out(writes: avi.Writes, file: Appender) -> None:

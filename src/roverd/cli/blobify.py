@@ -1,10 +1,10 @@
 """`roverd blobify` and `roverd unblobify`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, Optional, get_args
 
 import tyro
 
-from roverd.cli.arguments import Flag, NewTrace, TracePath
+from roverd.cli.arguments import NO_DEFAULT, Json, NewTrace, TracePath, number, one_of, whole
 from roverd.cli.progress import progress_bar
 from roverd.cli.text import json_text, printable, table
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from roverd.ops import Converted
 
 _Source = Annotated[TracePath, tyro.conf.arg(metavar="SRC")]
-_Json = Annotated[Flag, tyro.conf.arg(name="json")]
+_Format = Literal["raw", "lzma", "lzmaf"]
 
 
 def blobify(
     src: _Source,
     dst: NewTrace,
-    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 8,
-    as_json: _Json = False,
+    workers: Annotated[int, whole("N", 1)] = 8,
+    as_json: Json = False,
 ) -> int:
     """Make the same trace with a file for each frame of large channels.
 
@@ -46,9 +46,9 @@ def blobify(
 def unblobify(
     src: _Source,
     dst: NewTrace,
-    format: Optional[Literal["raw", "lzma", "lzmaf"]] = None,
-    fps: Annotated[Optional[float], tyro.conf.arg(metavar="RATE")] = None,
-    as_json: _Json = False,
+    format: Annotated[Optional[_Format], one_of(*get_args(_Format)), NO_DEFAULT] = None,
+    fps: Annotated[Optional[float], number("RATE", above=0), NO_DEFAULT] = None,
+    as_json: Json = False,
 ) -> int:
     """Make the same trace without files for single frames: the way back from blobify.
 

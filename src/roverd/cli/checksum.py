@@ -1,25 +1,27 @@
 """`roverd checksum`."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, Optional, get_args
 
 import tyro
 
-from roverd.cli.arguments import Flag
+from roverd.cli.arguments import NO_DEFAULT, Json, one_of, text, whole
+from roverd.cli.messages import print_errors, warn
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import bytes_text, error_text, json_text, printable
+from roverd.cli.text import bytes_text, json_text, printable
 
 if TYPE_CHECKING:
     from roverd.ops import ChecksumReport
+
+_Algorithm = Literal["md5", "sha256", "xxh3_128"]
 
 
 def checksum(
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")],
     dst: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DST")],
-    include: Annotated[Optional[str], tyro.conf.arg(metavar="FILE")] = None,
-    algorithm: Optional[Literal["md5", "sha256", "xxh3_128"]] = None,
-    workers: Annotated[Optional[int], tyro.conf.arg(metavar="N")] = None,
-    as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
+    include: Annotated[Optional[str], text("FILE"), NO_DEFAULT] = None,
+    algorithm: Annotated[Optional[_Algorithm], one_of(*get_args(_Algorithm)), NO_DEFAULT] = None,
+    workers: Annotated[Optional[int], whole("N", 1), NO_DEFAULT] = None,
+    as_json: Json = False,
 ) -> int:
     """Write checksums of all files under a folder, or compare two sides.
 
@@ -44,9 +46,8 @@ def checksum(
     with progress_bar("hashing") as progress:
         report = ops.checksum(src, dst, include, algorithm, workers, progress)
     for pattern in report.unmatched:
-        print(f"roverd: warning: {include}: no file matches {printable(pattern)}", file=sys.stderr)
-    for path, problem in report.unreadable.items():
-        print(error_text(f"{printable(path)}: {printable(problem)}"), file=sys.stderr)
+        warn(f"{include}: no file matches {pattern}")
+    print_errors(f"{path}: {problem}" for path, problem in report.unreadable.items())
     if as_json:
         print(json_text(report.to_dict()))
     else:

@@ -28,6 +28,7 @@ COMMANDS = {
     "info": Command("info", "info", "Show what is in a trace: sensors, channels, sizes, rates."),
     "list": Command("list", "list_traces", "Print the path of every trace below a folder."),
     "validate": Command("validate", "validate", "Check that traces are whole and readable."),
+    "repair": Command("repair", "repair", "Bring traces that were cut off to a sound state."),
     "extract": Command("extract", "extract", "Make a trace of a part of another one."),
     "blobify": Command("blobify", "blobify", "Make the same trace with a file for each frame."),
     "unblobify": Command("blobify", "unblobify", "Go the way back from blobify."),

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import tyro
 
+from roverd.cli.arguments import number, whole
 from roverd.cli.info import info_text
 from roverd.cli.text import bytes_text, table
+from roverd.cli.usage import UsageError
 
 
 def demo(
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[OUT]")] = "demo",
-    seconds: float = 5.0,
-    seed: int = 0,
+    seconds: Annotated[float, number("S")] = 5.0,
+    seed: Annotated[int, whole("N", 0)] = 0,
 ) -> int:
     """Simulate a rig of radar, lidar, camera and IMU, record it, and load it again.
 
@@ -28,7 +30,12 @@ def demo(
     from tqdm import tqdm
 
     from roverd import ops
+    from roverd.ops.demo import LIMITS
     from roverd.ops.demo import demo as run
+
+    if not LIMITS[0] <= seconds <= LIMITS[1]:
+        low, high = LIMITS
+        raise UsageError(f"--seconds: expected {low:g} to {high:g}, got {seconds:g}")
 
     # The delay keeps the bar from showing when `out` is refused.
     layout = "{desc} {percentage:3.0f}% |{bar}| {n:.1f} of {total:.1f} s, {remaining} left"

@@ -1,20 +1,50 @@
 """`roverd extract`."""
 
+import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, Union
 
 import tyro
 
-from roverd.cli.arguments import Flag, NewTrace, TracePath
+from roverd.cli.arguments import (
+    NO_DEFAULT,
+    Flag,
+    Json,
+    NewTrace,
+    TracePath,
+    float_or_none,
+    number,
+    texts,
+    value,
+)
 from roverd.cli.progress import progress_bar
 from roverd.cli.text import json_text, moment_text, printable, table
+from roverd.cli.usage import UsageError, required
 
 if TYPE_CHECKING:
     from roverd.ops import Extracted
 
-_Moment = Annotated[Optional[str], tyro.conf.arg(metavar="TIME")]
-_Seconds = Annotated[Optional[float], tyro.conf.arg(metavar="S")]
-_Names = Annotated[Optional[tuple[str, ...]], tyro.conf.arg(metavar="NAME...")]
+
+def _moment(word: str) -> float | datetime:
+    seconds = float_or_none(word)
+    if seconds is not None and math.isfinite(seconds):
+        return seconds
+    try:
+        moment = datetime.fromisoformat(word)
+    except ValueError:
+        raise ValueError(
+            f"expected seconds or a time such as 2024-10-02T20:30, got {word!r}"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_Moment = Annotated[
+    Optional[Union[float, datetime]],  # noqa: UP007 (as UP045, see pyproject.toml)
+    value("TIME", _moment),
+    NO_DEFAULT,
+]
+_Seconds = Annotated[Optional[float], number("S", above=0), NO_DEFAULT]
+_Names = Annotated[Optional[tuple[str, ...]], texts("NAME..."), NO_DEFAULT]
 
 
 def extract(
@@ -26,7 +56,7 @@ def extract(
     relative: Flag = False,
     sensors: _Names = None,
     channels: _Names = None,
-    as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> int:
     """Make a trace of a part of another one, given by two of --start, --end and --length.
 
@@ -48,14 +78,18 @@ def extract(
         channels: the channels to take, such as rng, lidar/rng or 'lidar/*'; all by default.
         as_json: print one JSON object instead.
     """
+    _check({"--start": start, "--end": end, "--length": length}, relative)
+    for flag, names in (("--sensors", sensors), ("--channels", channels)):
+        if names is not None:
+            required(f"{flag} NAME", names)
     from roverd import ops
 
     with progress_bar("extracting") as progress:
         found = ops.extract(
             src,
             dst,
-            _moment("--start", start),
-            _moment("--end", end),
+            start,
+            end,
             length,
             relative,
             sensors,
@@ -66,20 +100,15 @@ def extract(
     return 0
 
 
-def _moment(flag: str, text: str | None) -> float | datetime | None:
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"{flag}: expected seconds or a time such as 2024-10-02T20:30, got {text!r}"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _check(times: dict[str, float | datetime | None], relative: bool) -> None:
+    """Refuse times of which no trace has what is asked for."""
+    given = {flag: time for flag, time in times.items() if time is not None}
+    if len(given) != 2:
+        got = " and ".join(given) if len(given) < 3 else "all three"
+        raise UsageError(f"expected two of --start, --end and --length, got {got or 'none'}")
+    for flag, time in given.items():
+        if relative and (isinstance(time, datetime) or abs(time) > 1):
+            raise UsageError(f"{flag}: expected a proportion from 0 to 1, got {time}")
 
 
 def _text(found: "Extracted") -> str:

@@ -1,13 +1,11 @@
 """`roverd info`."""
 
 import math
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
-
-from roverd.cli.arguments import Flag, TracePath
-from roverd.cli.text import bytes_text, error_text, json_text, moment_text, printable, table
+from roverd.cli.arguments import Json, TracePath
+from roverd.cli.messages import print_errors
+from roverd.cli.text import bytes_text, json_text, moment_text, printable, table
 
 if TYPE_CHECKING:
     from roverd.ops import ChannelInfo, SensorInfo, TraceInfo
@@ -16,10 +14,7 @@ if TYPE_CHECKING:
 _SHOWN = 1e-3  # seconds: smaller ones are not seen in what is printed
 
 
-def info(
-    path: TracePath,
-    as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
-) -> int:
+def info(path: TracePath, as_json: Json = False) -> int:
     """Show what is in a trace: sensors, channels, sizes, rates, lengths.
 
     Example: `roverd info /data/recordings/walk`.
@@ -35,8 +30,7 @@ def info(
         print(json_text(found.to_dict()))
     else:
         print(info_text(found))
-    for problem in found.problems:
-        print(error_text(problem), file=sys.stderr)
+    print_errors(found.problems)
     return 1 if found.problems else 0
 
 

@@ -1,11 +1,10 @@
 """`roverd list`."""
 
 import os
-import sys
 import warnings
 
 from roverd.cli.arguments import Flag, TracePath
-from roverd.cli.text import error_text
+from roverd.cli.messages import print_errors
 from roverd.errors import RoverdWarning
 
 
@@ -25,6 +24,5 @@ def list_traces(path: TracePath, follow_symlinks: Flag = False) -> int:
         traces = Dataset.find_traces(path, follow_symlinks=follow_symlinks)
     for trace in sorted(os.path.relpath(trace, path) for trace in traces):
         print(trace)
-    for problem in problems:
-        print(error_text(str(problem.message)), file=sys.stderr)
+    print_errors(str(problem.message) for problem in problems)
     return 1 if problems else 0

@@ -1,22 +1,19 @@
 """Entry point: finds the command, and turns errors into one line and an exit status."""
 
 import codecs
-import contextlib
-import functools
 import io
 import os
-import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 
 from roverd import __version__
 from roverd.cli.commands import COMMANDS
-from roverd.cli.text import error_text, printable
-from roverd.errors import RoverdWarning
+from roverd.cli.messages import print_errors, print_warnings, show_warning
+from roverd.cli.usage import UsageError, parse
 
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT  # as shells have it
@@ -24,7 +21,6 @@ TERMINATED = 128 + signal.SIGTERM
 _ENDING = ("SIGTERM", "SIGHUP")
 
 _DESCRIPTION = "Recordings of many sensors at once: record, read, train."
-_BOX = re.compile("[─│╭╮╰╯]+")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,17 +50,26 @@ def run(arguments: Sequence[str]) -> int:
                 signal.signal(number, _terminate)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            return _run(list(arguments))
+            warnings.showwarning = show_warning
+            status = _run(list(arguments))
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has enough.
+        _forget_output()
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except UsageError as error:
+        print_errors([str(error)])
+        return USAGE
     except (OSError, ValueError, LookupError, ImportError) as error:
-        print(error_text(error), file=sys.stderr)
+        if isinstance(error, OSError) and error.filename is None and _output_is_full():
+            error.filename = "standard output"
+        print_errors([error])
         return 1
+    finally:
+        print_warnings()
 
 
 def _run(words: list[str]) -> int:
@@ -76,15 +81,20 @@ def _run(words: list[str]) -> int:
             print(f"roverd {__version__}")
             return 0
         case [name, *rest] if name in COMMANDS:
-            call = _parsed(COMMANDS[name].load(), f"roverd {name}", rest)
-            return call() if callable(call) else call
-        case [flag, *_] if flag.startswith("--tyro-"):
-            return _completion(words)
+            try:
+                call = parse(COMMANDS[name].load(), f"roverd {name}", rest)
+                return 0 if call is None else call()
+            except UsageError as error:
+                program = f"roverd {name}"
+                raise UsageError(f"{program}: {error}; see {program} --help") from None
+        case [flag, *rest] if flag.startswith("--tyro-"):
+            from roverd.cli.completion import write_completion
+
+            write_completion(flag, rest)
+            return 0
         case _:
             known = ", ".join(COMMANDS)
-            message = f"no command {words[0]!r}; there are {known} (see roverd --help)"
-            print(error_text(message), file=sys.stderr)
-            return USAGE
+            raise UsageError(f"no command {words[0]!r}; there are {known}; see roverd --help")
 
 
 def _help() -> str:
@@ -106,37 +116,19 @@ def _help() -> str:
     )
 
 
-def _parsed(
-    function: Callable[..., int], program: str, words: list[str]
-) -> Callable[[], int] | int:
-    """The call that the words stand for, or the exit status where they stand for none."""
-    import tyro
-
-    @functools.wraps(function)
-    def call(*positional: object, **named: object) -> Callable[[], int]:
-        return functools.partial(function, *positional, **named)
-
-    said = io.StringIO()
+def _output_is_full() -> bool:
+    """Whether it is stdout that cannot be written to; then no more is."""
     try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(call, prog=program, args=words)
-    except SystemExit as end:
-        if end.code in (0, None):
-            return 0
-        # The parser draws a box around what it has to say.
-        print(error_text(_BOX.sub(" ", said.getvalue())), file=sys.stderr)
-        return USAGE
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+        return True
+    return False
 
 
-def _completion(words: list[str]) -> int:
-    """Scripts for shells: `--tyro-print-completion bash`, `--tyro-write-completion zsh FILE`."""
-    from tyro.extras import SubcommandApp
-
-    commands = SubcommandApp()
-    for name, command in COMMANDS.items():
-        commands.command(name=name)(command.load())
-    commands.cli(prog="roverd", description=_DESCRIPTION, args=words)
-    return 0
+def _forget_output() -> None:
+    """Keep Python from complaining when it flushes stdout at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _encode_anyway(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -150,10 +142,3 @@ def _encode_anyway(error: UnicodeError) -> tuple[str | bytes, int]:
 def _terminate(signal_number: int, frame: FrameType | None) -> None:
     del frame
     raise SystemExit(128 + signal_number)
-
-
-def _show_warning(
-    message: Warning | str, category: type[Warning], *_: object, **__: object
-) -> None:
-    label = "warning" if issubclass(category, RoverdWarning) else category.__name__
-    print(printable(f"roverd: {label}: {message}"), file=sys.stderr)

@@ -1,24 +1,23 @@
 """`roverd repair`."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Optional
 
-import tyro
-
-from roverd.cli.arguments import Flag
+from roverd.cli.arguments import NO_DEFAULT, Flag, Json, TracePaths, whole
+from roverd.cli.messages import print_errors
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import bytes_text, error_text, json_text, printable
+from roverd.cli.text import bytes_text, json_text, printable
+from roverd.cli.usage import required
 
 if TYPE_CHECKING:
     from roverd.ops.repair import ChannelRepair, RepairReport, SensorRepair, TraceRepair
 
 
 def repair(
-    paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")],
+    paths: TracePaths,
     dry_run: Flag = False,
     deep: Flag = False,
-    as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
-    workers: Annotated[Optional[int], tyro.conf.arg(metavar="N")] = None,
+    as_json: Json = False,
+    workers: Annotated[Optional[int], whole("N", 1), NO_DEFAULT] = None,
 ) -> int:
     """Bring traces that were cut off to a sound state.
 
@@ -34,25 +33,19 @@ def repair(
         as_json: print one JSON object instead.
         workers: traces that are repaired side by side; else as many as there are cores.
     """
+    required("PATH", paths)
     from roverd import ops
-    from roverd.cli.main import USAGE
 
-    if not paths:
-        print(error_text("roverd repair: the following is required: PATH"), file=sys.stderr)
-        return USAGE
     with progress_bar("repairing", "B" if deep else "traces") as progress:
         report = ops.repair(paths, dry_run, deep, workers, progress)
     if as_json:
         print(json_text(report.to_dict()))
     else:
         print(repair_text(report))
-    for problem in [text for trace in report.traces for text in trace.all_problems]:
-        print(error_text(problem), file=sys.stderr)
-    for folder in report.not_searched:
-        print(error_text(folder), file=sys.stderr)
+    print_errors(text for trace in report.traces for text in trace.all_problems)
+    print_errors(report.not_searched)
     if not report.traces:
-        where = printable(", ".join(paths))
-        print(error_text(f"{where}: no trace found; one has a config.yaml"), file=sys.stderr)
+        print_errors([f"{', '.join(paths)}: no trace found; one has a config.yaml"])
     return report.status
 
 

@@ -1,23 +1,22 @@
 """`roverd rosbag`."""
 
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, get_args
 
-import tyro
-
-from roverd.cli.arguments import Flag, TracePath
+from roverd.cli.arguments import NO_DEFAULT, Flag, TracePath, number, one_of, text
 from roverd.cli.progress import progress_bar
 from roverd.cli.text import bytes_text
+from roverd.cli.usage import UsageError
 
-_Path = Annotated[Optional[str], tyro.conf.arg(metavar="F")]
-_Metres = Annotated[Optional[float], tyro.conf.arg(metavar="M")]
+_Format = Literal["ros1", "ros2"]
+_Storage = Literal["sqlite3", "mcap"]
 
 
 def rosbag(
     path: TracePath,
-    out: _Path = None,
-    min_range: _Metres = None,
-    format: Literal["ros1", "ros2"] = "ros1",
-    storage: Literal["sqlite3", "mcap"] = "sqlite3",
+    out: Annotated[Optional[str], text("F"), NO_DEFAULT] = None,
+    min_range: Annotated[Optional[float], number("M", least=0), NO_DEFAULT] = None,
+    format: Annotated[_Format, one_of(*get_args(_Format))] = "ros1",
+    storage: Annotated[_Storage, one_of(*get_args(_Storage))] = "sqlite3",
     overwrite: Flag = False,
 ) -> int:
     """Write a trace's IMU and lidar to a ROS bag, as Cartographer expects it.
@@ -36,6 +35,8 @@ def rosbag(
         storage: of a ROS 2 bag.
         overwrite: replace a bag that is there.
     """
+    if storage == "mcap" and format == "ros1":
+        raise UsageError("--storage mcap is for bags of --format ros2")
     from roverd import ops
 
     with progress_bar("writing", "messages") as progress:

@@ -38,12 +38,6 @@ def moment_text(seconds: float) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
 
 
-def error_text(error: BaseException | str) -> str:
-    """What is printed of an error: one line, whatever its message."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return printable(f"roverd: error: {text}")
-
-
 def json_text(found: dict[str, Any]) -> str:
     """What `--json` prints. Numbers that JSON does not have, NaN and infinity, become null."""
     return json.dumps(_finite(found), indent=2, allow_nan=False)

@@ -1,25 +1,24 @@
 """`roverd validate`."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Optional
 
-import tyro
-
-from roverd.cli.arguments import Flag
+from roverd.cli.arguments import NO_DEFAULT, Flag, Json, TracePaths, text, whole
+from roverd.cli.messages import print_errors
 from roverd.cli.progress import progress_bar
-from roverd.cli.text import error_text, json_text, printable
+from roverd.cli.text import json_text, printable
+from roverd.cli.usage import required
 
 if TYPE_CHECKING:
     from roverd.ops.validate import TraceReport, ValidationReport
 
 
 def validate(
-    paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH...")],
-    schema: Annotated[Optional[str], tyro.conf.arg(metavar="F.yaml")] = None,
+    paths: TracePaths,
+    schema: Annotated[Optional[str], text("F.yaml"), NO_DEFAULT] = None,
     fix_errors: Flag = False,
     deep: Flag = False,
-    as_json: Annotated[Flag, tyro.conf.arg(name="json")] = False,
-    workers: Annotated[Optional[int], tyro.conf.arg(metavar="N")] = None,
+    as_json: Json = False,
+    workers: Annotated[Optional[int], whole("N", 1), NO_DEFAULT] = None,
 ) -> int:
     """Check traces: files there, readable, of matching lengths, timestamps ascending.
 
@@ -36,12 +35,9 @@ def validate(
         as_json: print one JSON object instead.
         workers: processes that check traces side by side; else as many as there are cores.
     """
+    required("PATH", paths)
     from roverd import ops
-    from roverd.cli.main import USAGE
 
-    if not paths:
-        print(error_text("roverd validate: the following is required: PATH"), file=sys.stderr)
-        return USAGE
     wanted = None if schema is None else ops.read_schema(schema)
     with progress_bar("validating", "B" if deep else "traces") as progress:
         report = ops.validate(paths, wanted, fix_errors, deep, workers, progress)
@@ -49,11 +45,9 @@ def validate(
         print(json_text(report.to_dict()))
     else:
         print(validation_text(report))
-    for folder in report.not_searched:
-        print(error_text(folder), file=sys.stderr)
+    print_errors(report.not_searched)
     if not report.traces:
-        where = printable(", ".join(paths))
-        print(error_text(f"{where}: no trace found; one has a config.yaml"), file=sys.stderr)
+        print_errors([f"{', '.join(paths)}: no trace found; one has a config.yaml"])
     return 0 if report.ok else 1
 
 

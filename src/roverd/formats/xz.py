@@ -98,8 +98,8 @@ class Stream:
 
     Attributes:
         offset: where it begins.
-        size: its bytes in the file, padding after it included; for a stream that was cut off,
-            the bytes up to the end of its last whole LZMA2 chunk.
+        size: its bytes in the file, in a sound file with the padding after it; for a stream that
+            was cut off, the bytes up to the end of its last whole LZMA2 chunk.
         content: bytes it decompresses to, as its headers say.
         whole: whether its end is there.
     """
@@ -205,24 +205,27 @@ def walk(read_at: ReadAt, start: int, end: int) -> Iterator[Stream]:
     offset = start
     while offset < end:
         cursor = _Cursor(read_at, offset, end)
-        progress = _Progress(offset)
+        progress = _Progress(offset, offset)
         try:
             whole = _walk_stream(cursor, progress)
         except (_TornError, CorruptFileError) as error:
             if isinstance(error, CorruptFileError) and progress.end == offset:
                 raise
-            yield Stream(offset, progress.end - offset, progress.content, whole=False)
+            begin = progress.begin
+            yield Stream(begin, progress.end - begin, progress.content, whole=False)
             return
         if not whole:
             return  # only padding was left
-        yield Stream(offset, cursor.offset - offset, progress.content, whole=True)
+        begin = progress.begin
+        yield Stream(begin, cursor.offset - begin, progress.content, whole=True)
         offset = cursor.offset
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the whole chunks of a stream reach."""
+    """Where a stream begins, behind padding, and how far its whole chunks reach."""
 
+    begin: int
     end: int
     content: int = 0
 
@@ -231,6 +234,7 @@ def _walk_stream(cursor: _Cursor, progress: _Progress) -> bool:
     """Pass one stream and the padding before it; whether there was one."""
     if not cursor.skip_padding():
         return False
+    begin = cursor.offset
     header = cursor.take(HEADER_SIZE)
     if header[:6] != MAGIC or header[6] != 0:
         raise CorruptFileError(
@@ -238,7 +242,7 @@ def _walk_stream(cursor: _Cursor, progress: _Progress) -> bool:
             f"found {header[:6].hex()}"
         )
     check_size = _CHECK_SIZES[header[7] & 0x0F]
-    progress.end = cursor.offset
+    progress.begin, progress.end = begin, cursor.offset
     blocks = 0
     while (size_byte := cursor.take(1)[0]) != 0:
         blocks += 1
@@ -320,7 +324,7 @@ def stream_ending_at(read_at: ReadAt, end: int) -> Stream | None:
     footer_end = end
     footer = read_at(max(0, end - FOOTER_SIZE), FOOTER_SIZE)
     if footer[-4:] == b"\0\0\0\0":
-        footer_end = _before_padding(read_at, end)
+        footer_end = before_padding(read_at, end)
         footer = read_at(max(0, footer_end - FOOTER_SIZE), FOOTER_SIZE)
     if len(footer) != FOOTER_SIZE or footer[-2:] != FOOTER_MAGIC or (end - footer_end) % 4:
         return None
@@ -341,8 +345,8 @@ def stream_ending_at(read_at: ReadAt, end: int) -> Stream | None:
     return Stream(offset, end - offset, content, whole=True)
 
 
-def _before_padding(read_at: ReadAt, end: int) -> int:
-    """Where the zeros begin that end at `end`."""
+def before_padding(read_at: ReadAt, end: int) -> int:
+    """Where the zeros begin that end at `end`; `end` where there are none."""
     while end > 0:
         size = min(_PADDING_PIECE, end)
         rest = len(read_at(end - size, size).rstrip(b"\0"))

@@ -4,6 +4,7 @@ from roverd.ops.blobify import Converted, ConvertedChannel, blobify, unblobify
 from roverd.ops.checksum import ChecksumReport, checksum
 from roverd.ops.extract import Extracted, ExtractedSensor, extract
 from roverd.ops.info import ChannelInfo, SensorInfo, TraceInfo, info
+from roverd.ops.repair import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
 from roverd.ops.rosbag import BagReport, rosbag
 from roverd.ops.validate import (
     Problem,
@@ -28,6 +29,11 @@ __all__ = [
     "info",
     "ChecksumReport",
     "checksum",
+    "ChannelRepair",
+    "RepairReport",
+    "SensorRepair",
+    "TraceRepair",
+    "repair",
     "BagReport",
     "rosbag",
     "Problem",

@@ -186,7 +186,7 @@ class BlobChannel(Channel):
             self._storage.remove(f"{self.path}/{name}")
         self._now_has(0)
 
-    def cut(self, count: int, keep: Keep) -> bool:
+    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Remove all frames but the first; see `Channel.cut`."""
         names = [name for index, names in self._blobs().items() if index >= count for name in names]
         for name in names:
@@ -209,7 +209,7 @@ class BlobChannel(Channel):
         return self._consume(stream, thread, append, batch=self.workers)
 
     def _checked_item(self, item: Any) -> NDArray[Any]:
-        return self._checked_frame(item)[None]
+        return self.checked_frame(item)[None]
 
 
 class _BlobLayout:

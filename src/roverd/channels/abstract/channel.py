@@ -27,7 +27,7 @@ from roverd.errors import (
 from roverd.storage import Storage, storage_for
 
 Transform = Callable[[NDArray[Any]], Any]
-Keep = Callable[[str, int], None]
+Keep = Callable[[str, int], object]
 Path = str | os.PathLike[str]
 
 # How much `stream` reads at once: enough that the cost of a read is lost in it.
@@ -368,13 +368,14 @@ class Channel(ABC):
 
     # Mending
 
-    def cut(self, count: int, keep: Keep) -> bool:
+    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Bring the files to exactly the first frames: no torn tail, a complete index.
 
         Args:
             count: how many frames are to be left, all of which are there.
             keep: called with a file and an offset before what the file holds from there on is
                 removed or written over.
+            force: whether to remove frames that lie behind damage, too, and padding.
 
         Returns:
             Whether anything had to be changed.
@@ -383,7 +384,7 @@ class Channel(ABC):
             CorruptFileError: behind what is damaged there are frames, which this would destroy.
             UnsupportedError: the format does not know how.
         """
-        del count, keep
+        del count, keep, force
         raise UnsupportedError(f"{self.path}: {type(self).__name__} cannot be cut to length")
 
     # Writing
@@ -532,14 +533,21 @@ class Channel(ABC):
     def _checked_item(self, item: Any) -> NDArray[Any]:
         """An item of a stream as an array `(n, *shape)`: a frame, a batch or a list of frames."""
         if isinstance(item, list):
-            frames = [self._checked_frame(frame) for frame in cast(list[Any], item)]
+            frames = [self.checked_frame(frame) for frame in cast(list[Any], item)]
             return np.stack(frames) if frames else np.empty((0, *self.shape), self.type)
         if isinstance(item, np.ndarray) and item.ndim == len(self.shape) + 1:
             return self.checked(item)
-        return self._checked_frame(item)[None]
+        return self.checked_frame(item)[None]
 
-    def _checked_frame(self, frame: Any) -> NDArray[Any]:
-        """One frame as a C-contiguous array of the channel's shape and type, or an error."""
+    def checked_frame(self, frame: Any) -> NDArray[Any]:
+        """One frame as a C-contiguous array of the channel's shape and type.
+
+        Args:
+            frame: the frame, or a Python number where frames are single values.
+
+        Raises:
+            InvalidDataError: it is of another shape or type.
+        """
         if isinstance(frame, bool | int | float | complex) and not isinstance(frame, np.generic):
             array = self._checked_number(frame)
         else:

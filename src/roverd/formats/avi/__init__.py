@@ -7,11 +7,12 @@ from roverd.formats.avi.index import (
     read_index,
     walk_index,
 )
-from roverd.formats.avi.riff import CHUNK_HEADER, ReadAt
+from roverd.formats.avi.riff import CHUNK_HEADER, LIST_HEADER, ReadAt
 from roverd.formats.avi.writer import AviWriter, Writes
 
 __all__ = [
     "CHUNK_HEADER",
+    "LIST_HEADER",
     "AviIndex",
     "AviWriter",
     "ReadAt",

@@ -72,6 +72,7 @@ class Header:
         avih: where the main header is.
         dmlh: where the OpenDML header (number of frames) is.
         promised: numbers of frames that the header states, zeros left out.
+        counted: whether all fields for that are filled in.
     """
 
     streams: tuple[Stream, ...]
@@ -81,6 +82,7 @@ class Header:
     avih: Place
     dmlh: Place
     promised: frozenset[int]
+    counted: bool
 
     @property
     def video(self) -> Stream:
@@ -200,7 +202,9 @@ def read_header(read_at: ReadAt, size: int) -> Header:
         raise CorruptFileError(
             f"expected the format of a video stream (strh, strf) {where}, found {kinds}"
         )
-    counts = {parser.field(parser.avih, 16), streams[number].length, parser.field(parser.dmlh, 0)}
+    counts = {parser.field(parser.avih, 16), streams[number].length}
+    if parser.dmlh:
+        counts.add(parser.field(parser.dmlh, 0))
     return Header(
         streams=streams,
         number=number,
@@ -209,4 +213,5 @@ def read_header(read_at: ReadAt, size: int) -> Header:
         avih=parser.avih,
         dmlh=parser.dmlh,
         promised=frozenset(counts - {0}),
+        counted=0 not in counts,
     )

@@ -5,7 +5,7 @@ without visiting every header: what they claim is taken where the claims fit tog
 the gaps are walked, and where anything contradicts, everything is walked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,12 @@ def read_index(read_at: ReadAt, size: int) -> AviIndex:
             index = _from_claims(reader, header, claimed) if claimed.frames.any() else None
             if index is not None:
                 return index
-    return _from_walk(read_at, size, header)
+    index = _from_walk(read_at, size, header)
+    # Where there are no frames, there is nothing that an index could list.
+    empty = not len(index) and not header.promised and index.end == size
+    if empty and _are_closed(list(index.segments), index.offsets, index.sizes, size):
+        return replace(index, finished=True)
+    return index
 
 
 def walk_index(read_at: ReadAt, size: int) -> AviIndex:
@@ -194,7 +199,8 @@ def _from_claims(reader: Reader, header: Header, claimed: Extents) -> AviIndex |
         return None
     closed = _are_closed(found.segments, offsets, sizes, size)
     # The main header counts the frames of the first RIFF only, so the largest count is the file's.
-    complete = closed and not found.offsets and len(offsets) == max(header.promised, default=0)
+    counted = header.counted and len(offsets) == max(header.promised, default=0)
+    complete = closed and not found.offsets and counted
     return _index(header, offsets, sizes, found.segments, min(end, size), finished=complete)
 
 

@@ -119,9 +119,10 @@ class AviWriter:
         self._finished = True
         header, strh = self._header, self._header.video.strh
         writes += _set(header.avih, _AVIH_FLAGS, self._flags | build.FLAG_HAS_INDEX)
-        writes += _set(header.avih, _AVIH_FRAMES, self._first_count)
         writes += _set(header.avih, _AVIH_LARGEST, self._largest)
         writes += _set(strh, _STRH_LARGEST, self._largest)
+        # Once all counts are there, so is all else.
+        writes += _set(header.avih, _AVIH_FRAMES, self._first_count)
         writes += _set(header.dmlh, 0, self._count)
         return writes + _set(strh, _STRH_FRAMES, self._count)
 

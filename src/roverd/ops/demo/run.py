@@ -55,6 +55,7 @@ def demo(
     Raises:
         InvalidDataError: a length outside of `LIMITS`, or a negative seed.
         AlreadyExistsError: `out` holds something that is not an earlier demo.
+        OSError: it cannot be recorded; what was recorded before stays, as of any recording.
     """
     low, high = LIMITS
     if not low <= seconds <= high:
@@ -62,7 +63,13 @@ def demo(
     if seed < 0:
         raise InvalidDataError(f"seed: expected 0 or more, got {seed}")
     claim(out)
-    record(out, Rig(seed), seconds, progress)
+    try:
+        record(out, Rig(seed), seconds, progress)
+    except OSError as error:
+        # That of a full disk names nothing.
+        if error.errno is not None and error.filename is None:
+            error.filename = out
+        raise
     if recorded is not None:
         recorded(out)
     dataset = open_dataset(out)

@@ -1,0 +1,64 @@
+"""One recorder at a time: two would cut each other's files."""
+
+import contextlib
+import errno
+import os
+
+from roverd.errors import RecordingError
+
+_HELD = (errno.EACCES, errno.EAGAIN)
+
+_here: set[str] = set()
+
+
+class Claim:
+    """A trace that this process records; a death gives it back.
+
+    Args:
+        path: of a file in the trace for it, which is there as long as it is claimed.
+
+    Raises:
+        RecordingError: the trace is being recorded, by this process or another one.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.realpath(path)
+        self._descriptor: int | None = None
+        if self._path in _here:
+            raise _taken(path, "this process")
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in _HELD:
+                raise _taken(path, "another process") from None
+            return  # a file system without locks
+        _here.add(self._path)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give it back; again does nothing."""
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+        os.close(self._descriptor)
+        self._descriptor = None
+        _here.discard(self._path)
+
+
+def _taken(path: str, who: str) -> RecordingError:
+    return RecordingError(
+        f"{path}: the trace is being recorded by {who}; expected it to be free. Close the other "
+        f"recorder first, or record to another folder"
+    )
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        return
+    # Of the kind that a forked child does not inherit: it may outlive the recorder.
+    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

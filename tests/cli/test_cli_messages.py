@@ -1,0 +1,76 @@
+"""What is said of errors and warnings."""
+
+import errno
+import os
+import warnings
+
+import pytest
+
+from roverd.cli.commands import Command
+from roverd.cli.main import run
+from roverd.errors import MissingFileError, RoverdWarning
+
+
+def said(action, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is on stderr after a command that does this."""
+
+    def command() -> int:
+        """Do it."""
+        return action() or 0
+
+    monkeypatch.setattr(Command, "load", lambda self: command)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        run(["info"])
+    return capsys.readouterr().err.splitlines()
+
+
+def system_error(number: int, *names: object) -> OSError:
+    return OSError(number, os.strerror(number), *names)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (system_error(errno.ENOENT, "noinc"), "noinc: no such file or directory"),
+        (system_error(errno.ENOSPC, b"walk/ts"), "walk/ts: no space left on device"),
+        (system_error(errno.EXDEV, "a", None, "b"), "a and b: invalid cross-device link"),
+        (system_error(errno.ENOSPC), "no space left on device"),
+        (MissingFileError("walk/ts: no such file"), "walk/ts: no such file"),
+        (ValueError("two\n lines\x1b"), r"two lines\x1b"),
+        (IndexError(), "IndexError"),
+    ],
+    ids=str,
+)
+def test_errors_are_a_line_with_the_name_first_and_no_number(error, line, monkeypatch, capsys):
+    def fail() -> None:
+        raise error
+
+    assert said(fail, monkeypatch, capsys) == [f"roverd: error: {line}"]
+
+
+def test_warnings_are_printed_in_order_before_the_error_and_once(monkeypatch, capsys):
+    def fail() -> None:
+        for text in ("one", "two", "one"):
+            warnings.warn(text, RoverdWarning, stacklevel=1)
+        raise ValueError("three")
+
+    expected = ["roverd: warning: one", "roverd: warning: two", "roverd: error: three"]
+    assert said(fail, monkeypatch, capsys) == expected
+
+
+def test_a_warning_that_says_what_the_error_says_is_not_printed(monkeypatch, capsys):
+    def fail() -> None:
+        warnings.warn("unreadable channel: walk/iq: torn", RoverdWarning, stacklevel=1)
+        warnings.warn("walk/ts: short", RoverdWarning, stacklevel=1)
+        raise ValueError("walk/iq: torn")
+
+    expected = ["roverd: warning: walk/ts: short", "roverd: error: walk/iq: torn"]
+    assert said(fail, monkeypatch, capsys) == expected
+
+
+def test_warnings_of_a_command_that_succeeds_are_printed(monkeypatch, capsys):
+    def succeed() -> None:
+        warnings.warn("walk/ts: short", RoverdWarning, stacklevel=1)
+
+    assert said(succeed, monkeypatch, capsys) == ["roverd: warning: walk/ts: short"]
