@@ -2,13 +2,17 @@
 
 import errno
 import os
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from roverd.cli.commands import Command
 from roverd.cli.main import run
 from roverd.errors import MissingFileError, RoverdWarning
+from support.command_line import expect_one_line_error, run_roverd
+from support.traces import SHORT
 
 
 def said(action, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -74,3 +78,27 @@ def test_warnings_of_a_command_that_succeeds_are_printed(monkeypatch, capsys):
         warnings.warn("walk/ts: short", RoverdWarning, stacklevel=1)
 
     assert said(succeed, monkeypatch, capsys) == ["roverd: warning: walk/ts: short"]
+
+
+_WITH_SMALL_FILES = """
+import resource
+from roverd.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not limit the size of files")
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["demo", "new", "--seconds", 1], True),
+        (["extract", SHORT, "new", "--start", 0, "--length", 3], False),
+        (["rosbag", SHORT, "--out", "new"], False),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_there_is_no_room_for_is_named(words: list[object], left: bool, tmp_path: Path):
+    done = run_roverd(*words, cwd=tmp_path, program=_WITH_SMALL_FILES)
+    expect_one_line_error(done, "roverd: error: new: file too large")
+    assert (tmp_path / "new").exists() == left

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roverd import Trace, ops
+from roverd import Recorder, Trace, ops
 from roverd.errors import MissingFileError, RoverdWarning
+from roverd.sensors import DynamicSensor
+from support.command_line import run_roverd
 from support.damage import cut, flip
 from support.traces import SHORT, Recorded, link, plain_frames, record_trace
 
@@ -308,3 +310,20 @@ def test_a_disk_that_refuses_to_be_written_to(tmp_path: Path, monkeypatch: pytes
         text.endswith("found: Read-only file system") for text in (report.traces[0].all_problems)
     ] == [True] * 4
     assert snapshot(tmp_path) == before
+
+
+def test_a_trace_that_is_being_recorded_is_left_alone(tmp_path: Path):
+    channel = {"x": {"format": "lzmaf", "type": "i2", "shape": [3]}}
+    with Recorder(tmp_path / "t") as recorder:
+        sensor = recorder.sensor("s", channel)
+        sensor.write(1.7e9, x=np.arange(3, dtype="i2"))
+        (here,) = ops.repair(tmp_path / "t").traces
+        elsewhere = run_roverd("repair", tmp_path / "t")
+        sensor.write(1.7e9 + 1, x=np.arange(3, 6, dtype="i2"))
+    assert (here.status, here.changed) == (1, False)
+    assert "is being recorded" in here.problems[0]
+    assert elsewhere.status == 1
+    assert f"{tmp_path / 't'}: is being recorded" in elsewhere.err
+    assert ops.repair(tmp_path / "t").status == 0
+    read = DynamicSensor(tmp_path / "t" / "s")["x"].read()
+    np.testing.assert_array_equal(read, np.arange(6).reshape(2, 3))

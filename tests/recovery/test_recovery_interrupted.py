@@ -76,7 +76,7 @@ def replaced(published: int) -> Damage:
     ids=lambda damage: damage.__name__,
 )
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes that are killed are forked")
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 7])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 13])
 def test_killed_anywhere_and_made_again_a_repair_ends_the_same(
     tmp_path: Path, damage: Damage, every: int
 ):

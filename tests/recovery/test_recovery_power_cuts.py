@@ -88,7 +88,7 @@ HOW = st.tuples(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     safe=st.integers(1, COUNT),
     files=st.fixed_dictionaries(dict.fromkeys((*FILES, *SUMS), HOW)),

@@ -228,7 +228,8 @@ class LzmaFrameChannel(SingleFileChannel):
                 if stream.whole:
                     ends.append(stream.end)
         except CorruptFileError as error:
-            if start == 0 and not ends:
+            # Zeros are what a loss of power leaves of what it came before.
+            if start == 0 and not ends and any(file.read(0, xz.HEADER_SIZE)):
                 raise CorruptFileError(f"{file.path}: {error}") from error
         if wrong_size is not None:
             raise wrong_size

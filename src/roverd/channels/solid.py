@@ -52,7 +52,8 @@ class SolidIndex:
             try:
                 streams.extend(xz.walk(file.read, 0, file.size))
             except CorruptFileError as error:
-                if not streams:
+                # Zeros are what a loss of power leaves of what it came before.
+                if not streams and any(file.read(0, xz.HEADER_SIZE)):
                     raise CorruptFileError(f"{file.path}: {error}") from error
         return cls._of_streams(file, streams)
 

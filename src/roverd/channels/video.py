@@ -200,8 +200,10 @@ class VideoChannel(SingleFileChannel):
         file = storage.open(self.path) if append and self.exists() else None
         if file is None or self._is_empty(file):
             container = self._new_container(fps)
-            storage.write(self.path, b"")
-            return self._started(container, storage.append_to(self.path))
+            # With its header, durably: without one, what frames a loss of power leaves are lost.
+            ((_, header),) = container.start()
+            storage.write(self.path, header, durable=True)
+            return _VideoWriter(storage.append_to(self.path), container, self.quality)
         index = self._known(file).index
         if (index.height, index.width) != self.shape[:2]:
             raise UnsupportedError(

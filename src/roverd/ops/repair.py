@@ -8,6 +8,7 @@ from typing import Any
 from roverd.ops.progress import Progress, Tally
 from roverd.ops.validate.run import find_traces
 from roverd.parallel import map_all, thread_count
+from roverd.recorder.claim import is_claimed
 from roverd.recovery import ChannelRepair, Rescue, SensorRepair, mend_sensor
 from roverd.recovery.leftovers import clear, leftovers
 from roverd.sensors import DynamicSensor
@@ -158,6 +159,10 @@ def _size(path: str) -> int:
 
 def _repair_trace(path: str, dry_run: bool, deep: bool, tally: Tally | None) -> TraceRepair:
     report = TraceRepair(path)
+    if is_claimed(path):
+        # What its recorder has not finished yet would be taken for torn.
+        report.problems.append(f"{path}: is being recorded; repair it when its recorder is closed")
+        return report
     rescue = Rescue(path)
     try:
         _clear(path, rescue, dry_run, report)

@@ -5,6 +5,7 @@ import errno
 import os
 
 from roverd.errors import RecordingError
+from roverd.recorder.log import FOLDER
 
 _HELD = (errno.EACCES, errno.EAGAIN)
 
@@ -15,14 +16,14 @@ class Claim:
     """A trace that this process records; a death gives it back.
 
     Args:
-        path: of a file in the trace for it, which is there as long as it is claimed.
+        trace: its folder. A file in it is there as long as it is claimed.
 
     Raises:
         RecordingError: the trace is being recorded, by this process or another one.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = os.path.realpath(path)
+    def __init__(self, trace: str) -> None:
+        path = self._path = _file(trace)
         self._descriptor: int | None = None
         if self._path in _here:
             raise _taken(path, "this process")
@@ -46,6 +47,28 @@ class Claim:
         os.close(self._descriptor)
         self._descriptor = None
         _here.discard(self._path)
+
+
+def is_claimed(trace: str) -> bool:
+    """Whether a trace is being recorded; asking changes nothing in it."""
+    path = _file(trace)
+    if path in _here:
+        return True
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        _lock(descriptor)
+    except OSError as error:
+        return error.errno in _HELD
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _file(trace: str) -> str:
+    return os.path.realpath(f"{trace}/{FOLDER}/lock")
 
 
 def _taken(path: str, who: str) -> RecordingError:

@@ -102,7 +102,7 @@ class Recorder:
 
         continued = make_trace(self.path, config, append)
         make_folder(f"{self.path}/{FOLDER}")
-        self._claim = Claim(f"{self.path}/{FOLDER}/lock")
+        self._claim = Claim(self.path)
         self._log = Log(f"{self.path}/{FOLDER}/{NAME}")
         self._log.add(
             "start",
