@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,7 @@ class _Outcome:
     Attributes:
         sensor: which.
         target: frames per second that were given.
+        promised: seconds within which frames are to be written.
         latencies: seconds that each call of `write` took.
         late: by how many seconds frames were given too late, at most.
         finished: seconds from the first frame to the last.
@@ -98,6 +99,7 @@ class _Outcome:
 
     sensor: _Sensor
     target: float
+    promised: float
     latencies: list[float] = field(default_factory=list[float])
     late: float = 0.0
     finished: float = 0.0
@@ -112,7 +114,7 @@ class _Outcome:
     @property
     def holds(self) -> bool:
         """Whether all was recorded in time."""
-        return not self.dropped and self.late < _FLUSH_INTERVAL and self.lag < _FLUSH_INTERVAL
+        return not self.dropped and max(self.late, self.lag) < self.promised
 
 
 @dataclass
@@ -238,8 +240,10 @@ def _thread_seconds(name: str) -> float:
 def _record(rig: list[_Sensor], path: str, seconds: float, factor: float, overflow: str) -> _Run:
     shutil.rmtree(path, ignore_errors=True)
     load = os.getloadavg()[0]
-    outcomes = [_Outcome(sensor, sensor.rate * factor) for sensor in rig]
-    recorder = Recorder(path, {"rig": "bench"}, overflow=overflow)
+    outcomes = [
+        _Outcome(sensor, sensor.rate * factor, settings["flush_interval"]) for sensor in rig
+    ]
+    recorder = Recorder(path, {"rig": "bench"}, **settings)
     writes = [
         recorder.sensor(o.sensor.name, o.sensor.channels, rate=o.target).write for o in outcomes
     ]
@@ -327,13 +331,13 @@ def _summary(run: _Run) -> str:
 
 
 def _search(
-    rig: list[_Sensor], path: str, seconds: float, overflow: str
+    rig: list[_Sensor], path: str, seconds: float, settings: Mapping[str, Any]
 ) -> tuple[float, _Run | None]:
     """The highest multiple of real time that is held, in steps; and the recording of that."""
     held, best = 0.0, None
     factor, failures = 1.0, 0
     while factor > 0 and failures < 2:  # one may be the machine's fault
-        run = _record(rig, path, seconds, factor, overflow)
+        run = _record(rig, path, seconds, factor, settings)
         print(f"{factor:.2f} × real time: {'held' if run.holds else 'not held'}", file=sys.stderr)
         if run.holds and factor < 1:
             return factor, run
@@ -353,19 +357,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="to record")
     parser.add_argument("--factor", type=float, default=1.0, help="multiple of real time")
     parser.add_argument("--overflow", choices=("block", "drop"), default="block")
+    parser.add_argument("--flush-interval", type=float, default=_FLUSH_INTERVAL)
     parser.add_argument("--search", action="store_true", help="find the highest multiple, too")
     parser.add_argument("--quick", action="store_true", help="small data, to see that it runs")
     parser.add_argument("--out", default=_OUT, help="folder for the data and the recording")
     options = parser.parse_args(arguments)
+    settings = {"overflow": options.overflow, "flush_interval": options.flush_interval}
     keep_memory()
     rig = _rig(data.provide(options.out, data.QUICK if options.quick else data.FULL))
     path = os.path.join(options.out, "load")
     try:
-        run = _record(rig, path, options.seconds, options.factor, options.overflow)
-        print(f"{options.factor:g} × real time, overflow={options.overflow!r}\n")
+        run = _record(rig, path, options.seconds, options.factor, settings)
+        print(f"{options.factor:g} × real time, {settings}\n")
         print(f"{_table(run)}\n\n{_summary(run)}", flush=True)
         if options.search:
-            held, best = _search(rig, path, min(options.seconds, _SEARCH_SECONDS), options.overflow)
+            held, best = _search(rig, path, min(options.seconds, _SEARCH_SECONDS), settings)
             print(f"\nHighest multiple of real time that is held: {held:g}")
             if best is not None:
                 print(f"\n{_table(best)}\n\n{_summary(best)}")
