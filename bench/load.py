@@ -237,12 +237,13 @@ def _thread_seconds(name: str) -> float:
     return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
 
 
-def _record(rig: list[_Sensor], path: str, seconds: float, factor: float, overflow: str) -> _Run:
+def _record(
+    rig: list[_Sensor], path: str, seconds: float, factor: float, settings: Mapping[str, Any]
+) -> _Run:
     shutil.rmtree(path, ignore_errors=True)
     load = os.getloadavg()[0]
-    outcomes = [
-        _Outcome(sensor, sensor.rate * factor, settings["flush_interval"]) for sensor in rig
-    ]
+    promised = settings["flush_interval"]
+    outcomes = [_Outcome(sensor, sensor.rate * factor, promised) for sensor in rig]
     recorder = Recorder(path, {"rig": "bench"}, **settings)
     writes = [
         recorder.sensor(o.sensor.name, o.sensor.channels, rate=o.target).write for o in outcomes

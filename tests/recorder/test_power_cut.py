@@ -168,7 +168,7 @@ def check_interrupted_repair(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(cut=cuts)
 def test_none_of_many_power_cuts_takes_what_was_safe(
     fresh: Recording, restore: Callable[[Tree], str], cut: Cut
@@ -178,7 +178,7 @@ def test_none_of_many_power_cuts_takes_what_was_safe(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(cut=cuts)
 def test_none_of_many_power_cuts_takes_what_was_safe_of_a_continued_recording(
     continued: Recording, restore: Callable[[Tree], str], cut: Cut
@@ -188,7 +188,7 @@ def test_none_of_many_power_cuts_takes_what_was_safe_of_a_continued_recording(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(cut=cuts, again=cuts)
 def test_none_of_many_power_cuts_during_a_repair_takes_what_was_safe(
     fresh: Recording, restore: Callable[[Tree], str], cut: Cut, again: Cut
@@ -198,7 +198,7 @@ def test_none_of_many_power_cuts_during_a_repair_takes_what_was_safe(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(cut=cuts)
 def test_a_recording_goes_on_after_a_power_cut(
     fresh: Recording, restore: Callable[[Tree], str], cut: Cut
