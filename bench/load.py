@@ -33,7 +33,7 @@ _START = 1.7279e9  # seconds since the epoch
 _LIDAR_COLUMNS = 1024
 _CAMERA_FRAMES = 30  # kept uncompressed, 6 MB each
 _SEARCH_SECONDS = 12.0
-_SEARCH_STEP = 0.25
+_SEARCH_STEP = 0.05
 _FLUSH_INTERVAL = 0.25  # the recorder's default
 
 _HEAD = (
@@ -337,13 +337,13 @@ def _search(
     """The highest multiple of real time that is held, in steps; and the recording of that."""
     held, best = 0.0, None
     factor, failures = 1.0, 0
-    while factor > 0 and failures < 2:  # one may be the machine's fault
+    while factor > _SEARCH_STEP and failures < 2:  # one may be the machine's fault
         run = _record(rig, path, seconds, factor, settings)
         print(f"{factor:.2f} × real time: {'held' if run.holds else 'not held'}", file=sys.stderr)
-        if run.holds and factor < 1:
-            return factor, run
         if run.holds:
             held, best, failures = factor, run, 0
+            if factor < 1:  # coming from above
+                break
             factor += _SEARCH_STEP
         else:
             failures += 1
@@ -373,7 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{_table(run)}\n\n{_summary(run)}", flush=True)
         if options.search:
             held, best = _search(rig, path, min(options.seconds, _SEARCH_SECONDS), settings)
-            print(f"\nHighest multiple of real time that is held: {held:g}")
+            print(f"\nHighest multiple of real time that is held: {held:.2f}")
             if best is not None:
                 print(f"\n{_table(best)}\n\n{_summary(best)}")
     finally:

@@ -313,7 +313,10 @@ class LzmaFrameChannel(SingleFileChannel):
         expected = offsets[: count + 1].astype("<u8").tobytes()
         found = storage.read(self.index_path) if storage.size(self.index_path) else b""
         changed = found != expected
-        if changed:
+        if found.startswith(expected):
+            # Needs no room, which there may be none of.
+            self._truncate(self.index_path, len(expected), keep)
+        else:
             keep(self.index_path, 0)
             storage.write(self.index_path, expected, durable=True)
         return self._truncate(self.path, int(offsets[count]), keep) or changed
