@@ -16,6 +16,7 @@ test: $(READY)  ## set up, and run the tests
 
 slow: $(READY)  ## the tests that take longer
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+	$(BIN)/python -m pytest -m large $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

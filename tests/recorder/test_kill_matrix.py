@@ -20,10 +20,6 @@ pytestmark = pytest.mark.skipif(
     not (hasattr(os, "fork") and hasattr(os, "mkfifo")), reason="needs fork and named pipes"
 )
 
-# What is promised holds as long as the machine does not stand still. This one runs other tests
-# beside, some of which write gigabytes.
-BOUND = FLUSH_INTERVAL + 1.5
-
 # Processes that record at a time: what is promised is promised to programs that get to run.
 AT_ONCE = 3
 
@@ -76,7 +72,7 @@ def killed(
         path = str(folder / str(number))
         order = Order(path, f"{path}.pipe", how, moment.length)
         told = starter.kill(order, moment.seconds, moment.phase == "closing")
-        return path, Safe(told.safe(BOUND))
+        return path, Safe(told.safe(FLUSH_INTERVAL))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(kill, enumerate(chosen)))
@@ -177,4 +173,4 @@ def test_a_continued_recording_that_is_killed_again_loses_nothing_that_was_safe(
     ):
         order = Order(path, f"{path}.pipe", "recorder", moment.length, first=JUMP, append=True)
         told = starter.kill(order, moment.seconds, moment.phase == "closing")
-        check(path, Safe(safe.recorded, told.safe(BOUND)))
+        check(path, Safe(safe.recorded, told.safe(FLUSH_INTERVAL)))
