@@ -247,7 +247,7 @@ def _targets(plan: SensorPlan, folder: str, taken: set[str]) -> dict[str, Channe
         arguments = constructor_arguments(channel.entry)
         arguments["args"] = {**arguments.get("args", {}), **channel.args}
         target = from_config(f"{folder}/{name}", **arguments)
-        target.has_checksums &= os.path.basename(target.checksums.path) not in plan.channels
+        target.give_way(plan.channels)
         if clash := sorted(taken & target.files):
             raise MetadataError(
                 f"{channel.source.path}: as {channel.entry['format']!r} it would need the file "

@@ -123,8 +123,7 @@ class _Mender:
             else:
                 self.report.dropped.append(name)
             return
-        # A channel of that name comes before the other one's check sums.
-        channel.has_checksums &= os.path.basename(channel.checksums.path) not in self._entries
+        channel.give_way(self._entries)
         part = Part(name, channel, entry["format"], self._entries)
         self._parts[name] = part
         if part.is_relabelled:

@@ -95,8 +95,7 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
             for name, entry in entries.items()
         }
         for channel in self.channels.values():
-            # A channel of that name comes before the other one's check sums.
-            channel.has_checksums &= os.path.basename(channel.checksums.path) not in entries
+            channel.give_way(entries)
         self.config = entries
 
     def _make_channel(

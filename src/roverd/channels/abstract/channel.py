@@ -5,7 +5,7 @@ import math
 import operator
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
 
 import numpy as np
@@ -105,6 +105,14 @@ class Channel(ABC):
     def checksums(self) -> ChecksumFile:
         """The check sums of the frames, if the channel has any."""
         return ChecksumFile(self.path)
+
+    def give_way(self, names: Collection[str]) -> None:
+        """Have no check sums where another channel has the name of the file that holds them.
+
+        Args:
+            names: of the channels of the sensor.
+        """
+        self.has_checksums &= os.path.basename(self.checksums.path) not in names
 
     @property
     @abstractmethod

@@ -80,7 +80,7 @@ def _make_channels(path: str, entries: Entries, findings: Findings) -> dict[str,
             reason = str(error).removeprefix(f"{path}/{name}: ")
             findings.add("bad-meta", f"{path}/{META}", f"channel {name!r}: {reason}")
             continue
-        channel.has_checksums &= os.path.basename(channel.checksums.path) not in entries
+        channel.give_way(entries)
         made[name] = channel
         for file in sorted(channel.files):
             other = owners.setdefault(file, name)
