@@ -4,7 +4,6 @@ Each function gets a channel whose data is there and could be opened, and its la
 """
 
 import contextlib
-import re
 
 import numpy as np
 
@@ -15,10 +14,8 @@ from roverd.channels.solid import SolidIndex, SolidLayout
 from roverd.errors import CorruptFileError
 from roverd.formats import avi, xz
 from roverd.ops.validate.report import Findings
+from roverd.recovery.leftovers import leftovers
 from roverd.storage import storage_for
-
-_TEMPORARY = re.compile(r"\.(.+\.)?[0-9a-f]{8}\.(tmp|old)")
-"""Names that files and folders of this library have while they are being written."""
 
 
 def check_structure(channel: Channel, layout: Layout, findings: Findings, deep: bool) -> None:
@@ -46,14 +43,13 @@ def check_structure(channel: Channel, layout: Layout, findings: Findings, deep: 
 
 def check_temporaries(folder: str, findings: Findings) -> None:
     """Look for what a program left behind that died while it wrote."""
-    for name in storage_for(folder).names(folder):
-        if _TEMPORARY.fullmatch(name):
-            findings.add(
-                "stray-temporary",
-                f"{folder}/{name}",
-                "expected no temporary files, found one that a program left behind when it died "
-                "(or is just writing)",
-            )
+    for name in leftovers(folder):
+        findings.add(
+            "stray-temporary",
+            f"{folder}/{name}",
+            "expected no temporary files, found one that a program left behind when it died "
+            "(or is just writing)",
+        )
 
 
 def index_of(layout: SolidLayout) -> SolidIndex:
