@@ -12,6 +12,7 @@ from roverd.channels.abstract.channel import Path
 from roverd.channels.images import ImageDecoder, check_image
 from roverd.errors import CorruptFileError
 from roverd.formats import jpeg, npz
+from roverd.storage import File
 
 __all__ = ["JPEGBlobChannel", "NPZBlobChannel"]
 
@@ -90,13 +91,30 @@ class NPZBlobChannel(_InPlaceBlobChannel):
             if file.read_into(begin, out.data) != out.nbytes:
                 raise CorruptFileError(f"{path}: the file was cut while it was read")
             return
-        try:
-            npz.decode_into(file.read(0, file.size), out)
-        except CorruptFileError as error:
-            raise CorruptFileError(f"{path}: {error}") from error
+        _decode_npz_into(file, out)
+
+    def read_checked_into(self, index: int, out: NDArray[Any]) -> None:
+        """Read one frame, comparing the check sum in its file, which `read` does not always do.
+
+        Args:
+            index: number of the frame.
+            out: array of the channel's shape and type.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            CorruptFileError: it is damaged, or holds another array.
+        """
+        _decode_npz_into(self._storage.open(f"{self._filename(index)}.npz", keep=False), out)
 
     def _encode_blob(self, data: NDArray[Any]) -> bytes:
         return npz.encode(data, self.compress)
+
+
+def _decode_npz_into(file: File, out: NDArray[Any]) -> None:
+    try:
+        npz.decode_into(file.read(0, file.size), out)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{file.path}: {error}") from error
 
 
 class JPEGBlobChannel(_InPlaceBlobChannel):

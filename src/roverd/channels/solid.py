@@ -6,6 +6,7 @@ stopped decompresses nothing twice.
 
 import lzma
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -19,6 +20,8 @@ from roverd.storage import File
 
 _INPUT = 256 << 10
 _PIECE = 1 << 20
+# An error takes with it what the same call decompressed: not much of what is sound.
+_CHECKED_PIECE = 64 << 10
 
 
 @dataclass
@@ -103,6 +106,40 @@ def _decodable(file: File, stream: xz.Stream) -> int:
     except lzma.LZMAError:
         pass  # what was decompressed until then counts
     return count
+
+
+def check_stream(
+    file: File, stream: xz.Stream, take: Callable[[bytes], object] | None = None
+) -> tuple[int, str]:
+    """Decompress a whole stream to its end, where its check sums are compared.
+
+    Args:
+        file: the file.
+        stream: where in it the stream is.
+        take: called with the content as it comes.
+
+    Returns:
+        How many bytes of content came out whole, and what is wrong; nothing where all is well.
+    """
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    offset, done = stream.offset, 0
+    try:
+        while not decoder.eof:
+            data = b""
+            if decoder.needs_input:
+                data = file.read(offset, min(_INPUT, stream.end - offset))
+                if not data:
+                    return done, "it has no end"
+                offset += len(data)
+            piece = decoder.decompress(data, _CHECKED_PIECE)
+            done += len(piece)
+            if done > stream.content:
+                return done, "it holds more bytes than its headers promise"
+            if take is not None:
+                take(piece)
+    except lzma.LZMAError as error:
+        return done, str(error)
+    return done, "" if done == stream.content else "it holds fewer bytes than its headers promise"
 
 
 def _input_size(stream: xz.Stream, offset: int) -> int:

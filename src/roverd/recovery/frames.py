@@ -5,7 +5,6 @@ had not been written yet. Frames are judged from the end backwards: by their che
 are any, and otherwise by decoding them, as far as their format has a check of its own.
 """
 
-import lzma
 from bisect import bisect_right
 from collections.abc import Callable
 
@@ -20,10 +19,9 @@ from roverd.channels import (
     NPZBlobChannel,
     VideoChannel,
 )
-from roverd.channels.solid import SolidIndex
+from roverd.channels.solid import SolidIndex, check_stream
 from roverd.errors import CorruptFileError
-from roverd.formats import npz
-from roverd.formats.xz import Stream
+from roverd.formats import xz
 from roverd.parallel import map_all
 from roverd.storage import File, storage_for
 
@@ -38,8 +36,6 @@ _MOST_AT_ONCE = 1024
 # A last frame that is further than this into its stream is not decompressed just to look at it.
 _CHEAP = 64 << 20
 _ZEROS = 16  # so many at the end of a torn stream are none of its own
-_INPUT = 256 << 10
-_OUTPUT = 1 << 20
 
 _UNKNOWN, _GOOD, _BAD = 0, 1, 2
 
@@ -181,7 +177,7 @@ def solid_frames(channel: LzmaChannel) -> int:
     file = storage_for(channel.path).open(channel.path)
     index = SolidIndex.of(file)
     if index.streams and not index.streams[-1].whole:
-        written = _without_zeros(file)
+        written = xz.before_padding(file.read, file.size)
         if file.size - written >= _ZEROS:
             index = SolidIndex.of(_Beginning(file, written))
     return index.content // channel.size
@@ -193,17 +189,6 @@ def stream_frames(channel: LzmaChannel, end: int) -> int:
     streams = SolidIndex.of(file).streams
     content = sum(stream.content for stream in streams if stream.whole and stream.end <= end)
     return content // channel.size
-
-
-def _without_zeros(file: File) -> int:
-    """Bytes of a file without the zeros at its end."""
-    end = file.size
-    while end > 0:
-        piece = file.read(max(0, end - _OUTPUT), min(end, _OUTPUT))
-        if rest := piece.rstrip(b"\0"):
-            return end - len(piece) + len(rest)
-        end -= len(piece)
-    return 0
 
 
 class _Beginning:
@@ -267,12 +252,10 @@ def _readable(channel: Channel, start: int, stop: int) -> NDArray[np.bool_]:
 
 def _npz_check(channel: NPZBlobChannel) -> Check:
     """With the check sums of the files, which the channel itself skips where it can."""
-    storage = storage_for(channel.path)
 
     def is_sound(frame: int) -> bool:
-        path = channel._filename(frame) + ".npz"  # pyright: ignore[reportPrivateUsage]
         try:
-            npz.decode_into(storage.read(path), np.empty(channel.shape, channel.type))
+            channel.read_checked_into(frame, np.empty(channel.shape, channel.type))
         except CorruptFileError:
             return False
         return True
@@ -308,25 +291,6 @@ class _SolidCheck:
         if number not in self._sound:
             stream = self._index.streams[number]
             looks = stream.whole and (self._deep or stream.content <= _CHEAP)
-            self._sound[number] = not looks or _is_sound(self._file, stream)
+            _, reason = check_stream(self._file, stream) if looks else (0, "")
+            self._sound[number] = not reason
         return self._sound[number]
-
-
-def _is_sound(file: File, stream: Stream) -> bool:
-    """Whether a whole stream decompresses, and agrees with its check."""
-    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-    offset, done = stream.offset, 0
-    try:
-        while not decoder.eof:
-            data = b""
-            if decoder.needs_input:
-                data = file.read(offset, min(_INPUT, stream.end - offset))
-                if not data:
-                    return False
-                offset += len(data)
-            done += len(decoder.decompress(data, _OUTPUT))
-            if done > stream.content:
-                return False
-    except lzma.LZMAError:
-        return False
-    return done == stream.content

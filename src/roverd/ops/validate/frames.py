@@ -1,6 +1,5 @@
 """Checks that read frames: the first and last one, or all of them."""
 
-import lzma
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +17,12 @@ from roverd.channels import (
 from roverd.channels.abstract import BlobChannel
 from roverd.channels.layouts import Layout
 from roverd.channels.other_video import OtherVideoLayout
-from roverd.channels.solid import SolidLayout
-from roverd.errors import CorruptFileError
-from roverd.formats import npz
-from roverd.formats.xz import Stream
+from roverd.channels.solid import SolidLayout, check_stream
 from roverd.ops.validate.options import Options
 from roverd.ops.validate.report import Findings
 from roverd.ops.validate.structure import index_of
 from roverd.parallel import for_each, map_all, thread_count
-from roverd.storage import File, storage_for
+from roverd.storage import storage_for
 
 Read = Callable[[int, int], NDArray[Any]]
 """(first, count) → those frames, `(count, *shape)`."""
@@ -36,8 +32,6 @@ _MOST_AT_ONCE = 4096
 _NAMED = 3  # ranges of bad frames that are named
 # A last frame that is further than this into its stream is not decompressed just to look at it.
 _CHEAP = 64 << 20
-_INPUT = 256 << 10
-_OUTPUT = 64 << 10
 
 
 def check_end_frames(channel: Channel, layout: Layout, findings: Findings) -> None:
@@ -205,20 +199,14 @@ def _read_singly(numbers: range, read: Read, bad: _BadFrames, odd: _NotFinite) -
 
 def _checked_npz(channel: NPZBlobChannel) -> Read:
     """Reads frames with the check sums of their files, which the channel skips where it can."""
-    storage = storage_for(channel.path)
 
     def read(first: int, count: int) -> NDArray[Any]:
         out = np.empty((count, *channel.shape), channel.type)
-
-        def read_one(slot: int) -> None:
-            path = channel._filename(first + slot) + ".npz"  # pyright: ignore[reportPrivateUsage]
-            file = storage.open(path, keep=False)
-            try:
-                npz.decode_into(file.read(0, file.size), out[slot, ...])
-            except CorruptFileError as error:
-                raise CorruptFileError(f"{path}: {error}") from error
-
-        for_each(read_one, range(count), channel.workers)
+        for_each(
+            lambda slot: channel.read_checked_into(first + slot, out[slot, ...]),
+            range(count),
+            channel.workers,
+        )
         return out
 
     return read
@@ -234,7 +222,7 @@ def _read_solid(
     def check(number: int) -> tuple[int, str]:
         stream, start = index.streams[number], index.starts[number]
         values = _Values(channel, start, odd)
-        done, reason = _decompress(file, stream, values.add)
+        done, reason = check_stream(file, stream, values.add)
         options.count(stream.size)
         return done, reason
 
@@ -285,29 +273,3 @@ class _Values:
         self._marked = int(numbers[-1]) if len(numbers) else self._marked
         self._position += values.nbytes
         self._rest = data[values.nbytes :]
-
-
-def _decompress(file: File, stream: Stream, take: Callable[[bytes], None]) -> tuple[int, str]:
-    """Decompress a stream to its end, where its check sums are compared.
-
-    Returns:
-        How many bytes of content came out whole, and what is wrong; nothing where all is well.
-    """
-    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-    offset, done = stream.offset, 0
-    try:
-        while not decoder.eof:
-            data = b""
-            if decoder.needs_input:
-                data = file.read(offset, min(_INPUT, stream.end - offset))
-                if not data:
-                    return done, "it has no end"
-                offset += len(data)
-            piece = decoder.decompress(data, _OUTPUT)
-            done += len(piece)
-            if done > stream.content:
-                return done, "it holds more bytes than its headers promise"
-            take(piece)
-    except lzma.LZMAError as error:
-        return done, str(error)
-    return done, "" if done == stream.content else "it holds fewer bytes than its headers promise"
