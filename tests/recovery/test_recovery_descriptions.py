@@ -23,7 +23,7 @@ from recovery.mending import (
 from roverd import ops
 from roverd.channels import CHANNEL_TYPES, Channel, LzmaChannel, RawChannel
 from support.damage import cut
-from support.traces import Recorded
+from support.traces import Recorded, numbered, record, ticks
 
 COUNT = 5
 
@@ -119,6 +119,28 @@ def test_a_mislabelled_channel_is_given_its_format(tmp_path: Path, torn: int, in
     assert report.frames >= COUNT - 2
     expect_mended(made, report.frames)
     expect_sound(made.path)
+
+
+@pytest.mark.parametrize("files", [["large"], ["large", "large_i"]])
+def test_files_that_were_swapped_are_not_taken_for_mislabelled(tmp_path: Path, files: list[str]):
+    shapes = {"large": (6, 10), "small": (3, 5)}
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "config.yaml").write_text("{}")
+    frames = {name: ("lzmaf", numbered(COUNT, shapes[name], "i2")) for name in shapes}
+    made = record(tmp_path / "t" / "sensor", ticks(COUNT, 10.0), frames)
+    for name in files:
+        other = made.path / name.replace("large", "small")
+        other.rename(made.path / "aside")
+        (made.path / name).rename(other)
+        (made.path / "aside").rename(made.path / name)
+    before = tree(tmp_path / "t")
+    report, rescued = mend(made.path)
+    assert (report.status, report.relabelled, rescued) == (1, [], None)
+    assert len(report.problems) == 2
+    assert all("do type and shape in meta.json fit?" in problem for problem in report.problems)
+    assert tree(tmp_path / "t") == before
+    (trace,) = ops.validate(tmp_path / "t", {}).traces
+    assert "mislabelled" not in {problem.kind for problem in trace.problems}
 
 
 def test_one_stream_of_one_frame_each_is_no_mistake(tmp_path: Path):

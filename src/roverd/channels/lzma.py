@@ -223,7 +223,7 @@ class LzmaFrameChannel(SingleFileChannel):
             for stream in xz.walk(file.read, start, file.size):
                 if stream.content > self.size or (stream.whole and stream.content < self.size):
                     if stream.offset == 0:
-                        wrong_size = self._wrong_size(stream, file.size)
+                        wrong_size = self._wrong_size(stream)
                     break
                 if stream.whole:
                     ends.append(stream.end)
@@ -235,10 +235,32 @@ class LzmaFrameChannel(SingleFileChannel):
             raise wrong_size
         return np.array(ends, np.int64)
 
-    def _wrong_size(self, stream: xz.Stream, file_size: int) -> CorruptFileError:
-        # With an index, it has streams for frames, if of another shape than meta.json says.
-        is_all = self._storage.size(self.index_path) is None or stream.end == file_size
-        if stream.content > self.size and is_all:
+    def is_mislabelled(self) -> bool:
+        """Whether this is the file of an `lzma` channel: its first stream holds several frames.
+
+        Where there is an index, or a second stream, it rather has a stream for each frame of
+        another shape than `meta.json` says: files may have been swapped. So an index has to be
+        missing, or that one stream be all that there is, even if torn.
+
+        Raises:
+            FileNotFoundError: there is no file.
+        """
+        file = self._storage.open(self.path)
+        last = xz.stream_ending_at(file.read, xz.before_padding(file.read, file.size))
+        if last is not None and last.offset == 0:
+            return last.content > self.size
+        try:
+            first = next(xz.walk(file.read, 0, file.size), None)
+        except CorruptFileError:
+            return False
+        if first is None or first.content <= self.size:
+            return False
+        # A file that ends well was not cut: something inside it is damaged.
+        is_torn = last is None and not first.whole
+        return is_torn or self._storage.size(self.index_path) is None
+
+    def _wrong_size(self, stream: xz.Stream) -> CorruptFileError:
+        if self.is_mislabelled():
             return CorruptFileError(
                 f"{self.path}: expected one xz stream per frame of {self.size} bytes, found one "
                 f"of {stream.content} bytes or more: this is an 'lzma' file under another name; "

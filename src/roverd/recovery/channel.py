@@ -10,7 +10,7 @@ from roverd.channels import Channel, LzmaChannel, LzmaFrameChannel, VideoChannel
 from roverd.channels.abstract import BlobChannel
 from roverd.channels.abstract.channel import Keep
 from roverd.errors import CorruptFileError, UnsupportedError
-from roverd.formats import avi, xz
+from roverd.formats import avi
 from roverd.recovery.frames import TAIL, Check, Judge, own_check, solid_frames, stream_frames
 from roverd.recovery.leftovers import InterruptedBlobs
 from roverd.recovery.report import ChannelRepair
@@ -76,7 +76,8 @@ class Part:
     def _count(self) -> None:
         report = self.report
         try:
-            if self._is_mislabelled():
+            is_xz = isinstance(channel := self.channel, LzmaFrameChannel)
+            if is_xz and self.exists and channel.is_mislabelled():
                 self._relabel()
             report.size = self.channel.filesize + self._sums_size
             if isinstance(self.channel, BlobChannel) and self._blobs is not None:
@@ -97,17 +98,6 @@ class Part:
             return 0
         path = self.channel.checksums.path
         return self._storage.size(path) or 0
-
-    def _is_mislabelled(self) -> bool:
-        """Whether what should have a stream for each frame begins with one of several frames."""
-        if not isinstance(self.channel, LzmaFrameChannel) or not self.exists:
-            return False
-        file = self._storage.open(self.channel.path)
-        try:
-            first = next(xz.walk(file.read, 0, file.size), None)
-        except CorruptFileError:
-            return False
-        return first is not None and first.content > self.channel.size
 
     def _relabel(self) -> None:
         channel = self.channel

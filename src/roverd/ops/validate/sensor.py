@@ -10,7 +10,7 @@ from roverd.ops.validate.extras import check_intrinsics, check_other_files
 from roverd.ops.validate.frames import check_all_frames, check_end_frames
 from roverd.ops.validate.options import Options
 from roverd.ops.validate.report import Findings, SensorStatistics
-from roverd.ops.validate.structure import check_structure, is_solid
+from roverd.ops.validate.structure import check_structure
 from roverd.ops.validate.sums import check_sums
 from roverd.ops.validate.timestamps import check_timestamps
 from roverd.sensors.meta import (
@@ -108,8 +108,9 @@ def _check_channel(channel: Channel, name: str, findings: Findings, options: Opt
         layout = channel._layout()  # pyright: ignore[reportPrivateUsage]
         count = len(layout)
     except Exception as error:  # noqa: BLE001 - users' own formats raise what they like
-        solid = isinstance(channel, LzmaFrameChannel) and _is_mislabelled(channel, error)
-        findings.add_failure(channel.path, error, "mislabelled" if solid else "damaged")
+        findings.add_failure(
+            channel.path, error, "mislabelled" if _is_mislabelled(channel, error) else "damaged"
+        )
         return None
     try:
         check_structure(channel, layout, findings, options.deep)
@@ -124,8 +125,10 @@ def _check_channel(channel: Channel, name: str, findings: Findings, options: Opt
     return count
 
 
-def _is_mislabelled(channel: LzmaFrameChannel, error: Exception) -> bool:
-    return isinstance(error, ValueError) and is_solid(channel)
+def _is_mislabelled(channel: Channel, error: Exception) -> bool:
+    if not isinstance(channel, LzmaFrameChannel) or not isinstance(error, ValueError):
+        return False
+    return channel.is_mislabelled()
 
 
 def _drop_entries(

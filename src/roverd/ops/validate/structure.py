@@ -187,20 +187,6 @@ def _check_index_file(
         )
 
 
-def is_solid(channel: LzmaFrameChannel) -> bool:
-    """Whether a file that should have a stream for each frame holds several frames in the first."""
-    file = storage_for(channel.path).open(channel.path)
-    try:
-        streams = xz.streams_from_end(file.read, file.size)
-        first = streams[0] if streams else next(xz.walk(file.read, 0, file.size), None)
-    except CorruptFileError:
-        return False
-    if first is None or first.content <= channel.size:
-        return False
-    without_index = storage_for(channel.path).size(channel.index_path) is None
-    return without_index or first.end == file.size
-
-
 def _check_avi(channel: VideoChannel, layout: Layout, findings: Findings, deep: bool) -> None:
     path = channel.path
     if isinstance(layout, EmptyLayout):
