@@ -138,3 +138,26 @@ def test_a_length_that_is_not_told_stays_counted(tmp_path: Path) -> None:
     NPZBlobChannel(tmp_path / "x", "<i2", SHAPE).write(frames(2, 3), append=True)
     assert channel.length is None
     np.testing.assert_array_equal(channel.read(), frames(5))
+
+
+def test_a_cut_goes_from_the_last_frame_to_the_first_beyond_a_million_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = NPZBlobChannel(tmp_path / "x", "<i2", SHAPE)
+    channel.write(frames(1))
+    one = (tmp_path / "x" / "000000.npz").read_bytes()
+    wanted = ["1000001.npz", "1000000.npz", "999999.npz", "999998.npz"]
+    for name in ("999997.npz", *wanted):
+        (tmp_path / "x" / name).write_bytes(one)
+    removed: list[str] = []
+    plain = LocalStorage.remove
+
+    def remove(self: LocalStorage, path: str) -> None:
+        removed.append(os.path.basename(path))
+        plain(self, path)
+
+    monkeypatch.setattr(LocalStorage, "remove", remove)
+    kept: list[str] = []
+    assert channel.cut(999_998, lambda path, offset: kept.append(os.path.basename(path)))
+    assert (kept, removed) == (wanted, wanted)
+    assert set(folder(tmp_path)) == {"000000.npz", "999997.npz"}

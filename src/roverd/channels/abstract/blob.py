@@ -176,10 +176,14 @@ class BlobChannel(Channel):
         if self.length is not None:
             self.length = count
 
-    def _names_to_remove(self) -> list[str]:
-        """All frames' files, from the last to the first: what is left is never with a gap."""
+    def _names_to_remove(self, start: int = 0) -> list[str]:
+        """Frames' files, from the last to the first: what is left is never with a gap.
+
+        Args:
+            start: the first frame that is to go.
+        """
         blobs = sorted(self._blobs().items(), reverse=True)
-        return [name for _, names in blobs for name in names]
+        return [name for index, names in blobs if index >= start for name in names]
 
     def _remove_all(self) -> None:
         for name in self._names_to_remove():
@@ -188,10 +192,10 @@ class BlobChannel(Channel):
 
     def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
         """Remove all frames but the first; see `Channel.cut`."""
-        names = [name for index, names in self._blobs().items() if index >= count for name in names]
+        names = self._names_to_remove(count)
         for name in names:
             keep(f"{self.path}/{name}", 0)
-        for name in sorted(names, reverse=True):
+        for name in names:
             self._storage.remove(f"{self.path}/{name}")
         self._now_has(count)
         return bool(names)
