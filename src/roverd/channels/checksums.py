@@ -17,7 +17,8 @@ from roverd.storage import Appender, storage_for
 METHOD = "xxh3_64"
 """What a channel's entry in `meta.json` has under `checksum` when there are such sums."""
 
-_SIZE = 8
+SUM_SIZE = 8
+"""Bytes of a check sum."""
 
 
 def checksums(frames: Iterable[bytes | memoryview]) -> NDArray[np.uint64]:
@@ -47,10 +48,6 @@ class ChecksumFile:
     def __init__(self, path: str) -> None:
         self.path = f"{path}_x"
 
-    def exists(self) -> bool:
-        """Whether there is such a file."""
-        return storage_for(self.path).size(self.path) is not None
-
     def read(self) -> NDArray[np.uint64]:
         """All whole sums; none where there is no file.
 
@@ -61,7 +58,7 @@ class ChecksumFile:
             data = storage_for(self.path).read(self.path)
         except (FileNotFoundError, NotADirectoryError):
             data = b""
-        return np.frombuffer(data, "<u8", len(data) // _SIZE)
+        return np.frombuffer(data, "<u8", len(data) // SUM_SIZE)
 
     def write(self, sums: NDArray[np.uint64]) -> None:
         """Replace all sums."""
@@ -70,8 +67,8 @@ class ChecksumFile:
     def append_to(self, count: int) -> Appender:
         """Open the file for the sums of frames to come, after those of `count` frames."""
         file = storage_for(self.path).append_to(self.path)
-        if file.position > count * _SIZE:
-            file.truncate(count * _SIZE)
+        if file.position > count * SUM_SIZE:
+            file.truncate(count * SUM_SIZE)
         return file
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from roverd.channels import Channel, LzmaChannel, LzmaFrameChannel, VideoChannel
 from roverd.channels.abstract import BlobChannel
 from roverd.channels.abstract.channel import Keep
+from roverd.channels.checksums import SUM_SIZE
 from roverd.errors import CorruptFileError, UnsupportedError
 from roverd.formats import avi
 from roverd.recovery.frames import TAIL, Check, Judge, own_check, solid_frames, stream_frames
@@ -18,7 +19,6 @@ from roverd.recovery.rescue import Rescue
 from roverd.sensors.meta import TIMESTAMPS, Entries
 from roverd.storage import storage_for
 
-_SUM = 8  # bytes of a check sum
 _PIECE = 16 << 20
 _NAMED = 5  # damaged frames that are named
 
@@ -136,7 +136,7 @@ class Part:
     @property
     def is_complete(self) -> bool:
         """Whether there is a check sum for every frame, where there should be."""
-        return not self.channel.has_checksums or self._sums_size == (self.whole or 0) * _SUM
+        return not self.channel.has_checksums or self._sums_size == (self.whole or 0) * SUM_SIZE
 
     # Judging
 
@@ -290,11 +290,11 @@ class Part:
                 report.rebuilt.append("index")
 
     def _plan_sums(self, count: int) -> None:
-        if self.channel.has_checksums and self._sums_size != count * _SUM:
+        if self.channel.has_checksums and self._sums_size != count * SUM_SIZE:
             self._mends_sums = True
-            if self._sums_size < count * _SUM:
+            if self._sums_size < count * SUM_SIZE:
                 self.report.rebuilt.append("check sums")
-            self.report.cut += max(0, self._sums_size - count * _SUM)
+            self.report.cut += max(0, self._sums_size - count * SUM_SIZE)
 
     def prepare(self, rescue: Rescue) -> None:
         """Clear away what is not of the channel any more."""
@@ -338,8 +338,8 @@ class Part:
     def _mend_sums(self, count: int, rescue: Rescue) -> None:
         sums = self.channel.checksums
         known = min(count, len(sums.read()))
-        if self._sums_size > known * _SUM:
-            rescue.keep(sums.path, known * _SUM)
+        if self._sums_size > known * SUM_SIZE:
+            rescue.keep(sums.path, known * SUM_SIZE)
         file = sums.append_to(known)
         at_once = max(1, _PIECE // self.channel.size)
         try:

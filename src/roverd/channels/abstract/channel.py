@@ -428,10 +428,10 @@ class Channel(ABC):
         if not append:
             self.checksums.write(np.empty(0, np.uint64))
         writer = self._writer(append, **options)
-        there, known = len(self), len(self.checksums.read())
-        if known < there:
-            missing = self.compute_checksums(known, there)
-            self.checksums.write(np.concatenate([self.checksums.read(), missing]))
+        there, known = len(self), self.checksums.read()
+        if len(known) < there:
+            missing = self.compute_checksums(len(known), there)
+            self.checksums.write(np.concatenate([known, missing]))
         return SummingWriter(writer, self.codec is not None, self.checksums.append_to(there))
 
     def compute_checksums(self, start: int, stop: int) -> NDArray[np.uint64]:
