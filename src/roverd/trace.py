@@ -20,11 +20,9 @@ from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
 from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
-from roverd.storage.folders import walk_folders
+from roverd.storage.traces import find_traces
 
 __all__ = ["Dataset", "Trace", "split"]
-
-CONFIG = "config.yaml"
 
 TSample = TypeVar("TSample")
 
@@ -223,20 +221,7 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         Raises:
             MissingFileError: one of `paths` is not there.
         """
-        found: set[str] = set()
-        visited: set[tuple[int, int]] = set()
-        for path in paths:
-            folder = os.fspath(path)
-            if not os.path.isdir(folder):
-                what = "not a folder" if os.path.exists(folder) else "no such folder"
-                raise MissingFileError(f"{folder}: {what}; expected one with traces")
-            for here, names, subfolders in walk_folders(folder, follow_symlinks, visited):
-                if CONFIG in names:
-                    found.add(here)
-                    subfolders[:] = [name for name in subfolders if not name.startswith("_")]
-                elif META in names and os.path.dirname(here) in found:
-                    subfolders.clear()  # a sensor
-        return sorted(found)
+        return find_traces(paths, follow_symlinks)
 
     @classmethod
     def from_config(

@@ -17,11 +17,11 @@ def list_traces(path: TracePath, follow_symlinks: Flag = False) -> int:
         path: where to look, at any depth.
         follow_symlinks: look into folders that are links, too.
     """
-    from roverd.trace import Dataset
+    from roverd.storage.traces import find_traces
 
     with warnings.catch_warnings(record=True) as problems:
         warnings.simplefilter("always", RoverdWarning)
-        traces = Dataset.find_traces(path, follow_symlinks=follow_symlinks)
+        traces = find_traces([path], follow_symlinks=follow_symlinks)
     for trace in sorted(os.path.relpath(trace, path) for trace in traces):
         print(trace)
     print_errors(str(problem.message) for problem in problems)

@@ -16,7 +16,8 @@ from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, Entries, constructor_arguments, write_meta
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
-from roverd.trace import CONFIG, Trace
+from roverd.storage.traces import CONFIG
+from roverd.trace import Trace
 
 
 @dataclass

@@ -6,15 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from roverd.ops.progress import Progress, Tally
-from roverd.ops.validate.run import find_traces
+from roverd.ops.traces import trace_size, traces_below
 from roverd.parallel import map_all, thread_count
 from roverd.recorder.claim import is_claimed
 from roverd.recovery import ChannelRepair, Rescue, SensorRepair, mend_sensor
 from roverd.recovery.leftovers import clear, leftovers
-from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
-from roverd.trace import Trace
 
 __all__ = ["ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"]
 
@@ -133,8 +131,8 @@ def repair(
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    traces, not_searched = find_traces(folders)
-    sizes = {path: _size(path) for path in traces} if deep and progress else {}
+    traces, not_searched = traces_below(folders)
+    sizes = {path: trace_size(path) for path in traces} if deep and progress else {}
     tally = Tally(sum(sizes.values()) if deep else len(traces), progress)
 
     def repair_one(path: str) -> TraceRepair:
@@ -144,17 +142,6 @@ def repair(
 
     found = map_all(repair_one, traces, workers or thread_count())
     return RepairReport(found, not_searched, dry_run)
-
-
-def _size(path: str) -> int:
-    """About how many bytes there are to judge in a trace."""
-    size = 0
-    for name in Trace.find_sensors(path, virtual=True):
-        try:
-            size += DynamicSensor(f"{path}/{name}").filesize
-        except (ValueError, LookupError, OSError):
-            continue  # repairing it will say so
-    return size
 
 
 def _repair_trace(path: str, dry_run: bool, deep: bool, tally: Tally | None) -> TraceRepair:

@@ -19,7 +19,7 @@ from roverd.sensors.meta import (
     write_meta,
 )
 from roverd.storage import storage_for
-from roverd.trace import CONFIG
+from roverd.storage.traces import CONFIG
 
 ChannelSpecs = Mapping[str, Mapping[str, Any]]
 FileContents = Mapping[str, Mapping[str, Any] | str | bytes]

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from roverd.errors import MetadataError, MissingFileError
 from roverd.storage import Storage
+from roverd.storage.traces import META
 
-META = "meta.json"
 TIMESTAMPS = "ts"
 RESERVED = (META, TIMESTAMPS)
 

@@ -36,7 +36,7 @@ def walk_folders(
                 entries = sorted(scan, key=lambda entry: entry.name)
         except PermissionError as error:
             message = f"{here}: not looked into ({error.strerror})"
-            warnings.warn(message, RoverdWarning, stacklevel=3)
+            warnings.warn(message, RoverdWarning, stacklevel=4)
             continue
         folders = [entry.name for entry in entries if _is_folder(entry, follow_symlinks)]
         yield here, {entry.name for entry in entries}, folders

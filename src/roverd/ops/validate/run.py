@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -12,16 +11,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 from roverd.channels import CHANNEL_TYPES, Channel
-from roverd.errors import RoverdError, RoverdWarning
 from roverd.ops.progress import Progress, Tally
+from roverd.ops.traces import trace_size, traces_below
 from roverd.ops.validate.options import Options
 from roverd.ops.validate.report import Findings, TraceReport, ValidationReport
 from roverd.ops.validate.schema import DEFAULT_SCHEMA, Schema, check_schema, read_schema
 from roverd.ops.validate.trace import check_trace
 from roverd.parallel import thread_count
-from roverd.sensors import DynamicSensor
-from roverd.storage import storage_for
-from roverd.trace import CONFIG, Dataset, Trace
 
 Path = str | os.PathLike[str]
 
@@ -67,9 +63,9 @@ def validate(
         raise ValueError(f"workers must be at least 1, got {workers}")
     wanted = _schema(schema)
     folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    traces, not_searched = find_traces(folders)
+    traces, not_searched = traces_below(folders)
     processes = min(thread_count() if workers is None else workers, len(traces))
-    sizes = {path: _size(path) for path in traces} if deep and progress else {}
+    sizes = {path: trace_size(path) for path in traces} if deep and progress else {}
     tally = Tally(sum(sizes.values()) if deep else len(traces), progress)
     options = Options(wanted, fix_errors, deep, wide=processes <= 1)
     if processes <= 1:
@@ -91,41 +87,6 @@ def _schema(schema: Schema | Path | None) -> Schema:
     if isinstance(schema, str | os.PathLike):
         return read_schema(schema)
     return check_schema(schema, "schema")
-
-
-def find_traces(folders: list[Path]) -> tuple[list[str], list[str]]:
-    """Traces, and the folders that nobody may look into.
-
-    A folder with sensors, but without the `config.yaml` that makes it a trace, is taken for one
-    where it is named itself.
-    """
-    with warnings.catch_warnings(record=True) as problems:
-        warnings.simplefilter("always", RoverdWarning)
-        found = set(Dataset.find_traces(*folders))
-    not_searched = [str(problem.message) for problem in problems]
-    for path in folders:
-        folder = os.fspath(path)
-        try:
-            marked = storage_for(folder).size(f"{folder}/{CONFIG}") is not None
-            if not marked and Trace.find_sensors(folder, virtual=True):
-                found.add(folder)
-        except OSError:
-            continue  # not looked into, as was said above
-    return sorted(found), not_searched
-
-
-def _size(path: str) -> int:
-    """About how many bytes there are to read in a trace."""
-    size = 0
-    try:
-        for name in Trace.find_sensors(path, virtual=True):
-            try:
-                size += DynamicSensor(f"{path}/{name}").filesize
-            except (RoverdError, OSError):
-                continue
-    except OSError:
-        pass
-    return size
 
 
 class _Processes:

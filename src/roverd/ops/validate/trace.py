@@ -12,7 +12,7 @@ from roverd.ops.validate.sensor import check_sensor
 from roverd.ops.validate.structure import check_temporaries
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
-from roverd.trace import CONFIG
+from roverd.storage.traces import CONFIG
 
 
 def check_trace(path: str, options: Options) -> TraceReport:
