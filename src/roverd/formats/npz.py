@@ -6,6 +6,7 @@ Arrays and zips are as NumPy writes them (NEP 1; PKWARE APPNOTE 4.3.7).
 import io
 import re
 import zipfile
+import zlib
 from typing import IO, Any
 
 import numpy as np
@@ -25,6 +26,19 @@ _FIELDS = (
     r"""['"]fortran_order['"]\s*:\s*(True|False)""",
     r"""['"]shape['"]\s*:\s*\(\s*((?:\d{1,18}L?\s*,\s*)*(?:\d{1,18}L?\s*)?)\)""",
 )
+
+UNREADABLE = (
+    KeyError,
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zipfile and zlib raise on files that are damaged, or that lie about their size."""
 
 HEAD_SIZE = 512
 """Bytes from the start of a file that hold the headers of its first array."""

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from roverd.errors import CorruptFileError
+from roverd.formats.npz import UNREADABLE
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
 
@@ -65,17 +65,7 @@ def _arrays(path: str, names: list[str] | None) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: np.asarray(file[name]) for name in names or file.files}
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        RuntimeError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except UNREADABLE as error:
         raise CorruptFileError(
             f"{path}: expected an npz file with the array {_TIMES} and others ({error})"
         ) from error

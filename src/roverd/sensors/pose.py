@@ -2,8 +2,6 @@
 
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from roverd import types
 from roverd.errors import CorruptFileError, MissingFileError
+from roverd.formats.npz import UNREADABLE
 from roverd.sensors.dynamic import Metadata
 from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
@@ -21,19 +20,6 @@ __all__ = ["Pose"]
 
 _SHAPES: Mapping[str, tuple[int, ...]] = {"pos": (3,), "vel": (3,), "acc": (3,), "rot": (3, 3)}
 _TIMES = "t"
-
-# What NumPy, zipfile and zlib raise on files that are damaged, or that lie about their size.
-_UNREADABLE = (
-    KeyError,
-    ValueError,
-    TypeError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
@@ -103,7 +89,7 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 times = np.asarray(file[_TIMES], np.float64)
                 arrays = {name: np.asarray(file[name], np.float32) for name in _SHAPES}
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise CorruptFileError(
                 f"{self.filename}: expected an npz file with the arrays t, {', '.join(_SHAPES)} "
                 f"({error})"
