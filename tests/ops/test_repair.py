@@ -298,7 +298,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path):
 def test_a_disk_that_refuses_to_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from roverd.storage.local import LocalStorage
 
-    def refuse(self: LocalStorage, path: str) -> None:
+    def refuse(self: LocalStorage, path: str, durable: bool = False) -> None:
         raise OSError(30, "Read-only file system", path)
 
     damaged(tmp_path / "t")

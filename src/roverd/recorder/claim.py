@@ -5,7 +5,7 @@ import errno
 import os
 
 from roverd.errors import RecordingError
-from roverd.recorder.log import FOLDER
+from roverd.recovery.log import FOLDER
 
 _HELD = (errno.EACCES, errno.EAGAIN)
 

@@ -1,7 +1,6 @@
 """What is there before the first frame: the trace's folder, sensors' folders and descriptions."""
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,19 +23,6 @@ from roverd.storage.traces import CONFIG
 ChannelSpecs = Mapping[str, Mapping[str, Any]]
 FileContents = Mapping[str, Mapping[str, Any] | str | bytes]
 Config = Mapping[str, Any] | str | None
-
-
-def make_folder(path: str) -> None:
-    """Make a folder and those above it, such that they survive a loss of power."""
-    storage = storage_for(path)
-    missing: list[str] = []
-    there = os.path.abspath(path)
-    while storage.folder_version(there) is None:
-        missing.append(there)
-        there = os.path.dirname(there)
-    storage.make_folder(path)
-    for folder in reversed(missing):
-        storage.sync(os.path.dirname(folder))
 
 
 def config_text(path: str, config: Config) -> str:
@@ -81,7 +67,7 @@ def make_trace(path: str, config: Config, append: bool) -> bool:
             f"{path}/{CONFIG}: there is a trace already, which was not touched; append=True "
             f"continues it"
         )
-    make_folder(path)
+    storage.make_folder(path, durable=True)
     if not there:
         storage.write(f"{path}/{CONFIG}", text.encode(), durable=True)
     return there
@@ -181,7 +167,7 @@ def make_sensor(folder: str, entries: Entries, files: Mapping[str, bytes]) -> No
             f"{folder}/{META}: the sensor is there already, and was not touched; a Recorder with "
             f"append=True continues it"
         )
-    make_folder(folder)
+    storage.make_folder(folder, durable=True)
     for name, content in files.items():
         storage.write(f"{folder}/{name}", content, durable=True)
     write_meta(storage, folder, entries)

@@ -7,9 +7,6 @@ from typing import Any
 
 from roverd.storage import Appender, storage_for
 
-FOLDER = "_recorder"
-NAME = "log.jsonl"
-
 _PIECE = 1 << 16
 
 

@@ -18,17 +18,17 @@ from roverd.recorder.creating import (
     check_sensor_name,
     config_text,
     file_contents,
-    make_folder,
     make_sensor,
     make_trace,
 )
 from roverd.recorder.display import Display
 from roverd.recorder.existing import continue_sensor
-from roverd.recorder.log import FOLDER, NAME, Log
+from roverd.recorder.log import Log
 from roverd.recorder.periodic import Periodic
 from roverd.recorder.sensor import Limits, RecordedSensor
 from roverd.recorder.statistics import SensorStats
 from roverd.recorder.writers import SensorWriters
+from roverd.recovery.log import FOLDER, NAME
 from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
@@ -101,7 +101,7 @@ class Recorder:
         self._closed = False
 
         continued = make_trace(self.path, config, append)
-        make_folder(f"{self.path}/{FOLDER}")
+        storage_for(self.path).make_folder(f"{self.path}/{FOLDER}", durable=True)
         self._claim = Claim(self.path)
         self._log = Log(f"{self.path}/{FOLDER}/{NAME}")
         self._log.add(

@@ -6,6 +6,12 @@ from typing import Any, cast
 
 from roverd.storage import storage_for
 
+FOLDER = "_recorder"
+"""Name of the folder in a trace that is the recorder's own."""
+
+NAME = "log.jsonl"
+"""Name of the log in that folder."""
+
 _LONGEST_LINE = 1 << 20
 
 
@@ -19,7 +25,7 @@ def ended(trace: str) -> bool | None:
         `True` where the last line of `_recorder/log.jsonl` says so; `False` where it does not, so
         that the recorder died; `None` where there is no log.
     """
-    path = os.path.join(trace, "_recorder", "log.jsonl")
+    path = os.path.join(trace, FOLDER, NAME)
     try:
         file = storage_for(path).open(path, keep=False)
     except (FileNotFoundError, NotADirectoryError):

@@ -122,21 +122,13 @@ class Rescue:
             number += 1
             copy = f"{plain}-{number}"
         self._copies.add(copy)
-        self._make_folder(os.path.dirname(copy))
+        self._storage.make_folder(os.path.dirname(copy), durable=True)
         return copy
-
-    def _make_folder(self, path: str) -> None:
-        """Make a folder below the trace, its name being safe."""
-        if self._storage.folder_version(path) is not None:
-            return
-        self._make_folder(os.path.dirname(path))
-        self._storage.make_folder(path)
-        self._storage.sync(os.path.dirname(path))
 
     def _begin(self) -> None:
         now = datetime.now(UTC)
         folder = f"{self._trace}/{SCRATCH}/repair-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self._make_folder(folder)
+        self._storage.make_folder(folder, durable=True)
         self.folder = folder
         self._list = self._storage.append_to(f"{folder}/{LIST}")
         about = json.dumps({"made": now.isoformat(timespec="seconds"), "about": _HELP})

@@ -117,8 +117,11 @@ class Storage(Protocol):
         """
         ...
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those above it, unless it is there."""
+    def make_folder(self, path: str, durable: bool = False) -> None:
+        """Make a folder and those above it, unless it is there.
+
+        If `durable`, those that were made survive a loss of power.
+        """
         ...
 
     def write(self, path: str, data: BytesLike, durable: bool = False) -> None:

@@ -276,9 +276,16 @@ class LocalStorage:
         file = LocalFile(path, keep=False)
         return file.read(0, file.size)
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, durable: bool = False) -> None:
         """Make a folder and those above it, unless it is there."""
+        missing: list[str] = []
+        there = os.path.abspath(path)
+        while durable and not os.path.isdir(there):
+            missing.append(there)
+            there = os.path.dirname(there)
         os.makedirs(path, exist_ok=True)
+        for folder in reversed(missing):
+            self.sync(os.path.dirname(folder))
 
     def write(self, path: str, data: BytesLike, durable: bool = False) -> None:
         """Put `data` under `path`, replacing what was there at once: a reader sees old or new."""
