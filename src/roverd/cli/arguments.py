@@ -17,13 +17,6 @@ NO_DEFAULT = tyro.conf.arg(help_behavior_hint="")
 TracePath = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 """A folder, given first and without a flag."""
 
-TracePaths = Annotated[
-    tuple[str, ...],
-    tyro.conf.Positional,
-    tyro.conf.arg(metavar="PATH...", help_behavior_hint="(required)"),
-]
-"""Folders, given first and without a flag. The parser lets none pass: see `usage.required`."""
-
 NewTrace = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
 """The folder of a trace that is to be made, given second."""
 
@@ -62,15 +55,28 @@ def text(metavar: str) -> PrimitiveConstructorSpec[Any]:
     return value(metavar, str)
 
 
+class Words(tuple[str, ...]):
+    """Any number of words. The parser loads much to look at a tuple that is not of a class."""
+
+
 def texts(metavar: str) -> PrimitiveConstructorSpec[Any]:
-    """A tuple of all the words up to the next flag; maybe none."""
+    """All the words up to the next flag; maybe none."""
     return PrimitiveConstructorSpec(
         nargs="*",
         metavar=metavar,
-        instance_from_str=tuple,
+        instance_from_str=Words,
         is_instance=lambda _: True,
         str_from_instance=lambda instance: [*(instance or ())],
     )
+
+
+TracePaths = Annotated[
+    Words,
+    tyro.conf.Positional,
+    texts("PATH..."),
+    tyro.conf.arg(metavar="PATH...", help_behavior_hint="(required)"),
+]
+"""Folders, given first and without a flag. The parser lets none pass: see `usage.required`."""
 
 
 def one_of(*choices: str) -> PrimitiveConstructorSpec[Any]:

@@ -12,6 +12,7 @@ from roverd.cli.arguments import (
     Json,
     NewTrace,
     TracePath,
+    Words,
     float_or_none,
     number,
     texts,
@@ -44,7 +45,7 @@ _Moment = Annotated[
     NO_DEFAULT,
 ]
 _Seconds = Annotated[Optional[float], number("S", above=0), NO_DEFAULT]
-_Names = Annotated[Optional[tuple[str, ...]], texts("NAME..."), NO_DEFAULT]
+_Names = Annotated[Optional[Words], texts("NAME..."), NO_DEFAULT]
 
 
 def extract(
