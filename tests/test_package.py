@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pkgutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from abstract_dataloader import generic
 
 import roverd
-from roverd import Dataset, Trace, split
+from roverd import Dataset, Trace, ops, split
 
 # What is large or slow to load and only some users need.
 HEAVY = ["cv2", "av", "torch", "fsspec", "s3fs", "matplotlib", "scipy", "rosbags", "PIL", "tqdm"]
@@ -85,6 +86,31 @@ def test_reading_raw_frames_loads_no_codec(tmp_path):
         f"assert len(channels.RawChannel({str(path)!r}, 'i4', ()).read()) == 3"
     )
     assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "."],
+        ["checksum", ".", "../sums.csv"],
+        ["validate", "--help"],
+        ["extract", "--help"],
+    ],
+)
+def test_commands_that_need_no_arrays_do_not_load_them(tmp_path, monkeypatch, words: list[str]):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "config.yaml").touch()
+    monkeypatch.chdir(tmp_path / "t")
+    silent = "import io, contextlib\nwith contextlib.redirect_stdout(io.StringIO()):"
+    loaded = modules_after(f"from roverd.cli.main import run\n{silent} assert run({words}) == 0")
+    assert not loaded & {"numpy", "typeguard"}
+
+
+def test_no_module_takes_the_place_of_an_operation():
+    modules = {module.name for module in pkgutil.iter_modules(ops.__path__)}
+    assert not modules & set(ops.__all__)
+    assert all(callable(getattr(ops, name)) for name in ops.__all__)
+    modules_after("from roverd.ops import *\nvalidate, info, checksum")
 
 
 def parameters(function: object, *, skip: int = 0) -> list[tuple[str, object]]:

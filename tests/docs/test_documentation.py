@@ -10,7 +10,7 @@ import pytest
 
 from roverd.cli.commands import COMMANDS
 from roverd.ops.demo import demo
-from roverd.ops.validate.report import KINDS
+from roverd.ops.validation.report import KINDS
 
 ROOT = Path(__file__).parents[2]
 

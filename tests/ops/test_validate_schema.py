@@ -8,7 +8,7 @@ import yaml
 
 from roverd import ops
 from roverd.errors import MetadataError, MissingFileError
-from roverd.ops.validate import DEFAULT_SCHEMA
+from roverd.ops.validation import DEFAULT_SCHEMA
 from support.limits import cheap
 from support.traces import SHORT, record_imu, record_lidar, record_trace
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from roverd import channels, ops
-from roverd.ops.validate import KINDS, TraceReport
+from roverd.ops.validation import KINDS, TraceReport
 from support.damage import DeadlyChannel, FussyChannel, cut
 from support.limits import cheap
 from support.traces import (

@@ -9,7 +9,7 @@ from roverd.cli.text import bytes_text, json_text, printable
 from roverd.cli.usage import required
 
 if TYPE_CHECKING:
-    from roverd.ops.repair import ChannelRepair, RepairReport, SensorRepair, TraceRepair
+    from roverd.ops.repairs import ChannelRepair, RepairReport, SensorRepair, TraceRepair
 
 
 def repair(

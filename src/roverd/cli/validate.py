@@ -9,7 +9,7 @@ from roverd.cli.text import json_text, printable
 from roverd.cli.usage import required
 
 if TYPE_CHECKING:
-    from roverd.ops.validate import TraceReport, ValidationReport
+    from roverd.ops.validation import TraceReport, ValidationReport
 
 
 def validate(

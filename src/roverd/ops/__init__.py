@@ -1,19 +1,27 @@
-"""What the commands do, as functions that a program can call."""
+"""What the commands do, as functions that a program can call.
 
-from roverd.ops.blobify import Converted, ConvertedChannel, blobify, unblobify
-from roverd.ops.checksum import ChecksumReport, checksum
-from roverd.ops.extract import Extracted, ExtractedSensor, extract
-from roverd.ops.info import ChannelInfo, SensorInfo, TraceInfo, info
-from roverd.ops.repair import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
-from roverd.ops.rosbag import BagReport, rosbag
-from roverd.ops.validate import (
-    Problem,
-    SensorStatistics,
-    TraceReport,
-    ValidationReport,
-    read_schema,
-    validate,
-)
+Names load when they are first used, so that a command waits for nothing that it does not need. No
+module in here has the name of one of them: importing it would put it in that one's place.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roverd.ops.bags import BagReport, rosbag
+    from roverd.ops.blobs import Converted, ConvertedChannel, blobify, unblobify
+    from roverd.ops.checksums import ChecksumReport, checksum
+    from roverd.ops.contents import ChannelInfo, SensorInfo, TraceInfo, info
+    from roverd.ops.extraction import Extracted, ExtractedSensor, extract
+    from roverd.ops.repairs import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
+    from roverd.ops.validation import (
+        Problem,
+        SensorStatistics,
+        TraceReport,
+        ValidationReport,
+        read_schema,
+        validate,
+    )
 
 __all__ = [
     "Converted",
@@ -43,3 +51,33 @@ __all__ = [
     "read_schema",
     "validate",
 ]
+
+_NAMES = {
+    "bags": ("BagReport", "rosbag"),
+    "blobs": ("Converted", "ConvertedChannel", "blobify", "unblobify"),
+    "checksums": ("ChecksumReport", "checksum"),
+    "contents": ("ChannelInfo", "SensorInfo", "TraceInfo", "info"),
+    "extraction": ("Extracted", "ExtractedSensor", "extract"),
+    "repairs": ("ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"),
+    "validation": (
+        "Problem",
+        "SensorStatistics",
+        "TraceReport",
+        "ValidationReport",
+        "read_schema",
+        "validate",
+    ),
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'roverd.ops' has no attribute {name!r}")
+    value = getattr(import_module(f"roverd.ops.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from roverd.ops.validate.report import Findings, SensorStatistics
-from roverd.ops.validate.structure import check_temporaries
+from roverd.ops.validation.report import Findings, SensorStatistics
+from roverd.ops.validation.structure import check_temporaries
 from roverd.sensors import Pose
 from roverd.sensors.meta import META
 from roverd.storage import storage_for

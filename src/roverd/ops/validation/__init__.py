@@ -1,6 +1,6 @@
 """Checking traces: what is missing, torn, damaged or odd, and where."""
 
-from roverd.ops.validate.report import (
+from roverd.ops.validation.report import (
     KINDS,
     Problem,
     SensorStatistics,
@@ -8,8 +8,8 @@ from roverd.ops.validate.report import (
     TraceReport,
     ValidationReport,
 )
-from roverd.ops.validate.run import validate
-from roverd.ops.validate.schema import DEFAULT_SCHEMA, Schema, read_schema
+from roverd.ops.validation.run import validate
+from roverd.ops.validation.schema import DEFAULT_SCHEMA, Schema, read_schema
 
 __all__ = [
     "DEFAULT_SCHEMA",

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from roverd.errors import MissingFileError, UnsupportedError
-from roverd.ops.checksum.digests import ALGORITHMS, Algorithm, FileToHash, hash_files
-from roverd.ops.checksum.listing import list_files
-from roverd.ops.checksum.patterns import Patterns
-from roverd.ops.checksum.table import Table, read_table, write_table
+from roverd.ops.checksums.digests import ALGORITHMS, Algorithm, FileToHash, hash_files
+from roverd.ops.checksums.listing import list_files
+from roverd.ops.checksums.patterns import Patterns
+from roverd.ops.checksums.table import Table, read_table, write_table
 from roverd.ops.progress import Progress
 
 __all__ = ["ChecksumReport", "checksum"]

@@ -4,12 +4,12 @@ import os
 import warnings
 
 from roverd.errors import RoverdWarning
-from roverd.ops.validate.extras import check_poses
-from roverd.ops.validate.options import Options
-from roverd.ops.validate.report import Findings, SensorStatistics, TraceReport
-from roverd.ops.validate.schema import FILES
-from roverd.ops.validate.sensor import check_sensor
-from roverd.ops.validate.structure import check_temporaries
+from roverd.ops.validation.extras import check_poses
+from roverd.ops.validation.options import Options
+from roverd.ops.validation.report import Findings, SensorStatistics, TraceReport
+from roverd.ops.validation.schema import FILES
+from roverd.ops.validation.sensor import check_sensor
+from roverd.ops.validation.structure import check_temporaries
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
 from roverd.storage.traces import CONFIG

@@ -13,7 +13,7 @@ from roverd.channels.layouts import EmptyLayout, Layout
 from roverd.channels.solid import SolidIndex, SolidLayout
 from roverd.errors import CorruptFileError
 from roverd.formats import avi, xz
-from roverd.ops.validate.report import Findings
+from roverd.ops.validation.report import Findings
 from roverd.recovery.leftovers import leftovers
 from roverd.storage import storage_for
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from roverd.channels import CHANNEL_TYPES, Channel
 from roverd.ops.progress import Progress, Tally
 from roverd.ops.traces import trace_size, traces_below
-from roverd.ops.validate.options import Options
-from roverd.ops.validate.report import Findings, TraceReport, ValidationReport
-from roverd.ops.validate.schema import DEFAULT_SCHEMA, Schema, check_schema, read_schema
-from roverd.ops.validate.trace import check_trace
+from roverd.ops.validation.options import Options
+from roverd.ops.validation.report import Findings, TraceReport, ValidationReport
+from roverd.ops.validation.schema import DEFAULT_SCHEMA, Schema, check_schema, read_schema
+from roverd.ops.validation.trace import check_trace
 from roverd.parallel import thread_count
 
 Path = str | os.PathLike[str]

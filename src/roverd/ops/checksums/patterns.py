@@ -4,7 +4,7 @@ import fnmatch
 import re
 
 from roverd.errors import InvalidDataError
-from roverd.ops.checksum.lines import text_lines
+from roverd.ops.checksums.lines import text_lines
 
 # What `fnmatch` puts around a pattern's translation: it differs between versions of Python.
 _BEFORE, _AFTER = fnmatch.translate("x").split("x")

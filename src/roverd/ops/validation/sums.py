@@ -3,7 +3,7 @@
 import numpy as np
 
 from roverd.channels import Channel
-from roverd.ops.validate.report import Findings
+from roverd.ops.validation.report import Findings
 
 _AT_ONCE = 256  # frames
 _NAMED = 5

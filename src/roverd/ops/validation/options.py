@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roverd.ops.progress import Tally
-from roverd.ops.validate.schema import Schema
+from roverd.ops.validation.schema import Schema
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from roverd.errors import CorruptFileError
-from roverd.ops.checksum.digests import ALGORITHMS, DIGITS, Algorithm
-from roverd.ops.checksum.lines import text_lines
+from roverd.ops.checksums.digests import ALGORITHMS, DIGITS, Algorithm
+from roverd.ops.checksums.lines import text_lines
 from roverd.storage import storage_for
 
 _HEXADECIMAL = frozenset(string.hexdigits)

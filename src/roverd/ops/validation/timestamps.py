@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roverd.ops.validate.report import Findings, SensorStatistics
+from roverd.ops.validation.report import Findings, SensorStatistics
 
 GAP = 1.75
 """Steps longer than so many median ones are gaps: a frame is missing, and no jitter explains it."""

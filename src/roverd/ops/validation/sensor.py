@@ -6,13 +6,13 @@ import numpy as np
 
 from roverd import channels
 from roverd.channels import Channel, LzmaFrameChannel
-from roverd.ops.validate.extras import check_intrinsics, check_other_files
-from roverd.ops.validate.frames import check_all_frames, check_end_frames
-from roverd.ops.validate.options import Options
-from roverd.ops.validate.report import Findings, SensorStatistics
-from roverd.ops.validate.structure import check_structure
-from roverd.ops.validate.sums import check_sums
-from roverd.ops.validate.timestamps import check_timestamps
+from roverd.ops.validation.extras import check_intrinsics, check_other_files
+from roverd.ops.validation.frames import check_all_frames, check_end_frames
+from roverd.ops.validation.options import Options
+from roverd.ops.validation.report import Findings, SensorStatistics
+from roverd.ops.validation.structure import check_structure
+from roverd.ops.validation.sums import check_sums
+from roverd.ops.validation.timestamps import check_timestamps
 from roverd.sensors.meta import (
     META,
     TIMESTAMPS,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from stat import S_ISDIR, S_ISREG
 
-from roverd.ops.checksum.digests import FileToHash
+from roverd.ops.checksums.digests import FileToHash
 
 _BROKEN_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 

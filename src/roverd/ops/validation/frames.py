@@ -18,9 +18,9 @@ from roverd.channels.abstract import BlobChannel
 from roverd.channels.layouts import Layout
 from roverd.channels.other_video import OtherVideoLayout
 from roverd.channels.solid import SolidLayout, check_stream
-from roverd.ops.validate.options import Options
-from roverd.ops.validate.report import Findings
-from roverd.ops.validate.structure import index_of
+from roverd.ops.validation.options import Options
+from roverd.ops.validation.report import Findings
+from roverd.ops.validation.structure import index_of
 from roverd.parallel import for_each, map_all, thread_count
 from roverd.storage import storage_for
 
