@@ -66,7 +66,8 @@ class FrameQueue:
         self._soon = soon
         self._block = block
         # Only the lock itself is used in `with`: a signal handler that raises cannot leave it held.
-        self._lock = threading.Lock()
+        # One that uses the queue itself must not wait for the call that it interrupted.
+        self._lock = threading.RLock()
         self._came = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._waiting: deque[QueuedFrame] = deque()

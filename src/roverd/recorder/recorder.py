@@ -23,6 +23,7 @@ from roverd.recorder.creating import (
 )
 from roverd.recorder.display import Display
 from roverd.recorder.existing import continue_sensor
+from roverd.recorder.interrupting import interruptible, put_off
 from roverd.recorder.log import Log
 from roverd.recorder.periodic import Periodic
 from roverd.recorder.sensor import Limits, RecordedSensor
@@ -148,6 +149,7 @@ class Recorder:
             # What the body raised is what the program is to see.
             error.add_note(f"while the recorder was closed: {failure}")
 
+    @interruptible
     def sensor(
         self,
         name: str,
@@ -218,29 +220,36 @@ class Recorder:
             self._sensors = {**self._sensors, name: made}
             return made
 
+    @interruptible
     def stats(self) -> dict[str, SensorStats]:
         """How the recording goes, by sensor."""
         self._check_process()
         return {name: sensor.stats() for name, sensor in self._sensors.items()}
 
+    @interruptible
     def close(self) -> None:
         """Write all that waits, complete all files, make them durable; again does nothing.
 
-        It is called when the interpreter exits, and after SIGTERM or SIGINT.
+        It is called when the interpreter exits, and after SIGTERM or SIGINT. Called by a signal
+        handler that interrupts another call of the recorder, it returns, and is made up for when
+        that one ends.
 
         Raises:
             RecordingError: a sensor could not be recorded to its end. All others were.
         """
-        if os.getpid() != self._process:
+        if os.getpid() != self._process or put_off(self._close):
             return
+        self._close()
+
+    def _close(self) -> None:
         exiting.closing()
         try:
             with self._lock:
-                self._close()
+                self._complete()
         finally:
             exiting.closing_ended()
 
-    def _close(self) -> None:
+    def _complete(self) -> None:
         # If it is interrupted, calling it again goes on.
         if self._closed:
             return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from roverd.channels import Channel
 from roverd.errors import InvalidDataError, RecordingError
 from roverd.recorder.failures import explained
+from roverd.recorder.interrupting import interruptible
 from roverd.recorder.log import Log
 from roverd.recorder.queue import ClosedError, FrameQueue, QueuedFrame
 from roverd.recorder.statistics import Meter, SensorStats
@@ -87,6 +88,7 @@ class RecordedSensor:
 
     # What the program calls
 
+    @interruptible
     def write(
         self, timestamp: float, frames: Mapping[str, Any] | None = None, /, **channels: Any
     ) -> bool:
@@ -240,6 +242,7 @@ class RecordedSensor:
         stats = self.stats()
         self._log.add("stats", sensor=self.name, **vars(stats))
 
+    @interruptible
     def stats(self) -> SensorStats:
         """How it goes."""
         frames, size, age = self._queue.waiting()

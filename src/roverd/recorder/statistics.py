@@ -48,7 +48,7 @@ class Meter:
     """Counts what is written. One thread counts, any may read."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may interrupt a call, and ask
         self.frames = 0
         self.bytes = 0
         self.encode_seconds = 0.0
