@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from roverd.channels import Channel, VideoChannel
 from roverd.channels.checksums import checksums
+from roverd.channels.lzma import LzmaChannel
 from roverd.channels.raw import RawChannel, SingleFileChannel
 from roverd.channels.writers import EncodedWriter, Writer
+from roverd.formats import xz
 from roverd.parallel import for_each
 from roverd.recorder.queue import QueuedFrame
 
@@ -81,8 +83,14 @@ class SensorWriters:
         """Processor time that encoding has taken."""
 
     def _load_codecs(self) -> None:
-        """Load the libraries that encoding needs, so that the first frame need not wait for it."""
+        """Load the libraries that encoding needs.
+
+        The first frame then need not wait for it; and a child that the program forks meanwhile does
+        not inherit the lock of a library that is being loaded, which nobody would ever release.
+        """
         checksums(())
+        if any(isinstance(channel, LzmaChannel) for channel in self._channels.values()):
+            xz.encode(b"")
         for name in self._encoded:
             writer, channel = self._writers[name], self._channels[name]
             assert isinstance(writer, EncodedWriter)
