@@ -27,14 +27,19 @@ class Claim:
         self._descriptor: int | None = None
         if self._path in _here:
             raise _taken(path, "this process")
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(descriptor)
-        except OSError as error:
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                _lock(descriptor)
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno in _HELD:
+                    raise _taken(path, "another process") from None
+                return  # a file system without locks
+            if _is_file(descriptor, path):
+                break
+            # Whoever had claimed it removed the file meanwhile; others would make it anew.
             os.close(descriptor)
-            if error.errno in _HELD:
-                raise _taken(path, "another process") from None
-            return  # a file system without locks
         _here.add(self._path)
         self._descriptor = descriptor
 
@@ -67,6 +72,14 @@ def is_claimed(trace: str) -> bool:
     return False
 
 
+def _is_file(descriptor: int, path: str) -> bool:
+    """Whether what is open is what has the name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def _file(trace: str) -> str:
     return os.path.realpath(f"{trace}/{FOLDER}/lock")
 
@@ -85,3 +98,8 @@ def _lock(descriptor: int) -> None:
         return
     # Of the kind that a forked child does not inherit: it may outlive the recorder.
     fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has claimed nothing: the locks are its parent's.
+    os.register_at_fork(after_in_child=_here.clear)

@@ -1,5 +1,6 @@
 """The recorder: a trace that is being recorded."""
 
+import contextlib
 import os
 import threading
 from types import TracebackType
@@ -104,28 +105,33 @@ class Recorder:
         continued = make_trace(self.path, config, append)
         storage_for(self.path).make_folder(f"{self.path}/{FOLDER}", durable=True)
         self._claim = Claim(self.path)
-        self._log = Log(f"{self.path}/{FOLDER}/{NAME}")
-        self._log.add(
-            "start",
-            version=__version__,
-            continued=continued,
-            settings={
-                "overflow": overflow,
-                "queue_bytes": queue_bytes,
-                "flush_interval": flush_interval,
-                "sync_interval": sync_interval,
-                "checksums": checksums,
-            },
-            **({"config": config_text(self.path, config)} if continued and config else {}),
-        )
-        # Repair goes by it, whenever the power fails.
-        self._log.sync()
-        self._display = Display() if progress else None
-        # A frame is written, then waits for the next turn, which takes its time: half of what is
-        # left is for either.
-        period = (sync_interval - flush_interval) / 2
-        self._syncing = Periodic(self._sync, period, "roverd-recorder-sync")
-        self._telling = Periodic(self._tell, _TELL_INTERVAL, "roverd-recorder-log")
+        with contextlib.ExitStack() as begun:
+            begun.callback(self._claim.release)
+            self._log = Log(f"{self.path}/{FOLDER}/{NAME}")
+            begun.callback(self._log.close)
+            self._log.add(
+                "start",
+                version=__version__,
+                continued=continued,
+                settings={
+                    "overflow": overflow,
+                    "queue_bytes": queue_bytes,
+                    "flush_interval": flush_interval,
+                    "sync_interval": sync_interval,
+                    "checksums": checksums,
+                },
+                **({"config": config_text(self.path, config)} if continued and config else {}),
+            )
+            # Repair goes by it, whenever the power fails.
+            self._log.sync()
+            self._display = Display() if progress else None
+            # A frame is written, then waits for the next turn, which takes its time: half of what
+            # is left is for either.
+            period = (sync_interval - flush_interval) / 2
+            self._syncing = Periodic(self._sync, period, "roverd-recorder-sync")
+            begun.callback(self._syncing.stop)
+            self._telling = Periodic(self._tell, _TELL_INTERVAL, "roverd-recorder-log")
+            begun.pop_all()
         exiting.opened(self)
 
     def __repr__(self) -> str:
