@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from roverd import Recorder
 from roverd.errors import AlreadyExistsError, InvalidDataError, MetadataError, RecordingError
+from roverd.sensors import DynamicSensor
 from support.recording import RAW, number, numbers, write_number
 
 
@@ -63,6 +64,38 @@ def test_a_sensor_is_recorded_once(tmp_path: Path) -> None:
         with pytest.raises(AlreadyExistsError, match="radar"):
             recorder.sensor("radar", RAW)
     assert numbers(tmp_path / "radar") == [0]
+
+
+@pytest.mark.parametrize("name", ["_recorder", "_scratch", "config.yaml"])
+def test_a_sensor_does_not_take_the_name_of_something_else(tmp_path: Path, name: str) -> None:
+    with Recorder(tmp_path) as recorder:
+        before = tree(tmp_path)
+        with pytest.raises(MetadataError, match=f"'{name}'"):
+            recorder.sensor(name, RAW)
+        assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf"), "20", 10**400, [20.0]])
+@pytest.mark.parametrize("format", ["raw", "mjpg"])
+def test_a_rate_that_cannot_be_is_refused_and_the_sensor_can_still_be_made(
+    tmp_path: Path, rate: Any, format: str
+) -> None:
+    channels = {"value": {"format": format, "type": "u1", "shape": (16, 24, 3)}}
+    with Recorder(tmp_path) as recorder:
+        with pytest.raises(MetadataError, match=r"sensor.*positive rate"):
+            recorder.sensor("sensor", channels, rate=rate)
+        sensor = recorder.sensor("sensor", channels, rate=cast(float, np.float32(20.0)))
+        sensor.write(0.0, value=np.zeros((16, 24, 3), "u1"))
+    assert len(DynamicSensor(tmp_path / "sensor")) == 1
+
+
+def test_a_sensor_that_could_not_be_opened_can_be_made_again(tmp_path: Path) -> None:
+    wide = {**RAW, "video": {"format": "mjpg", "type": "u1", "shape": (2, 40_000, 3)}}
+    with Recorder(tmp_path) as recorder:
+        with pytest.raises(ValueError, match=r"video.*width"):
+            recorder.sensor("sensor", wide)
+        write_number(recorder.sensor("sensor", RAW), 0)
+    assert numbers(tmp_path / "sensor") == [0]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp/x", "../x", "a\\b", "a\0b", 5, None])

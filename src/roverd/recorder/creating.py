@@ -1,12 +1,16 @@
 """What is there before the first frame: the trace's folder, sensors' folders and descriptions."""
 
+import contextlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from roverd.channels import from_config
 from roverd.channels.checksums import METHOD
 from roverd.errors import AlreadyExistsError, InvalidDataError, MetadataError
+from roverd.recovery.log import FOLDER
+from roverd.recovery.rescue import SCRATCH
 from roverd.sensors.meta import (
     META,
     RESERVED,
@@ -23,6 +27,9 @@ from roverd.storage.traces import CONFIG
 ChannelSpecs = Mapping[str, Mapping[str, Any]]
 FileContents = Mapping[str, Mapping[str, Any] | str | bytes]
 Config = Mapping[str, Any] | str | None
+
+# What a trace's folder holds besides sensors.
+_TAKEN = {CONFIG, FOLDER, SCRATCH}
 
 
 def config_text(path: str, config: Config) -> str:
@@ -77,6 +84,26 @@ def check_sensor_name(path: str, name: Any) -> None:
     """Refuse a name that is not that of a folder in the trace's."""
     if not isinstance(name, str) or name in ("", ".", "..") or {"/", "\\", "\0"} & set(name):
         raise MetadataError(f"{path}: {name!r} is not a sensor's name; expected one path component")
+    if name in _TAKEN:
+        raise MetadataError(
+            f"{path}: {name!r} is not a sensor's name: the trace has something else of that name; "
+            f"expected none of {', '.join(sorted(_TAKEN))}"
+        )
+
+
+def checked_rate(path: str, rate: Any) -> float | None:
+    """Frames per second, as a float.
+
+    Raises:
+        MetadataError: it is not a positive number.
+    """
+    if rate is None:
+        return None
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        made = float(rate)
+        if 0 < made < math.inf and not isinstance(rate, str):
+            return made
+    raise MetadataError(f"{path}: expected a positive rate in frames per second, got {rate!r:.60}")
 
 
 def channel_entries(folder: str, channels: ChannelSpecs, checksums: bool) -> Entries:
@@ -171,3 +198,9 @@ def make_sensor(folder: str, entries: Entries, files: Mapping[str, bytes]) -> No
     for name, content in files.items():
         storage.write(f"{folder}/{name}", content, durable=True)
     write_meta(storage, folder, entries)
+
+
+def forget_sensor(folder: str) -> None:
+    """Undo `make_sensor`, such that the sensor can be made again: other files do not matter."""
+    with contextlib.suppress(OSError):
+        storage_for(folder).remove(f"{folder}/{META}")

@@ -17,8 +17,10 @@ from roverd.recorder.creating import (
     FileContents,
     channel_entries,
     check_sensor_name,
+    checked_rate,
     config_text,
     file_contents,
+    forget_sensor,
     make_sensor,
     make_trace,
 )
@@ -180,8 +182,8 @@ class Recorder:
 
         Raises:
             AlreadyExistsError: the sensor is there already, or recorded by this recorder already.
-            MetadataError: a name or a description is not usable, or not that of the sensor that is
-                to be continued.
+            MetadataError: a name, a description or the rate is not usable, or not that of the
+                sensor that is to be continued.
             InvalidDataError: a file's name or content is not usable.
             RecordingError: the recorder is closed.
         """
@@ -196,6 +198,7 @@ class Recorder:
                     f"names"
                 )
             folder = f"{self.path}/{name}"
+            rate = checked_rate(folder, rate)
             entries = channel_entries(folder, channels, self._checksums)
             contents = file_contents(folder, files or {}, entries)
             mended: dict[str, Any] = {}
@@ -204,24 +207,29 @@ class Recorder:
                 mended = continue_sensor(self.path, folder, entries, contents)
             else:
                 make_sensor(folder, entries, contents)
-            sensor = DynamicSensor(folder)
-            opened = dict(sensor.channels)
-            timestamps = opened.pop(TIMESTAMPS)
-            writers = SensorWriters(opened, (TIMESTAMPS, timestamps), there, rate)
-            # Otherwise a loss of power may leave frames in one file, and take the name of another
-            # one or a video's header.
-            writers.sync()
-            self._log.add(
-                "sensor",
-                sensor=name,
-                rate=rate,
-                frames=writers.count,
-                channels=sensor.config,
-                **mended,
-            )
-            made = RecordedSensor(
-                name, folder, opened, timestamps, writers, self._limits, rate, self._log
-            )
+            with contextlib.ExitStack() as begun:
+                if not there:
+                    begun.callback(forget_sensor, folder)
+                sensor = DynamicSensor(folder)
+                opened = dict(sensor.channels)
+                timestamps = opened.pop(TIMESTAMPS)
+                writers = SensorWriters(opened, (TIMESTAMPS, timestamps), there, rate)
+                begun.callback(writers.abandon)
+                # Otherwise a loss of power may leave frames in one file, and take the name of
+                # another one or a video's header.
+                writers.sync()
+                self._log.add(
+                    "sensor",
+                    sensor=name,
+                    rate=rate,
+                    frames=writers.count,
+                    channels=sensor.config,
+                    **mended,
+                )
+                made = RecordedSensor(
+                    name, folder, opened, timestamps, writers, self._limits, rate, self._log
+                )
+                begun.pop_all()
             # Another dictionary, since threads go through this one.
             self._sensors = {**self._sensors, name: made}
             return made

@@ -64,13 +64,13 @@ class SensorWriters:
                 writer = _open(channel, append, fps)
                 opened.callback(writer.close)
                 self._writers[name] = writer
+            self._encoded = [
+                name
+                for name, channel in channels.items()
+                if channel.codec is not None and isinstance(self._writers[name], EncodedWriter)
+            ]
+            self._load_codecs()
             opened.pop_all()
-        self._encoded = [
-            name
-            for name, channel in channels.items()
-            if channel.codec is not None and isinstance(self._writers[name], EncodedWriter)
-        ]
-        self._load_codecs()
         # Those that encode as they write come first: what follows them takes little time, so that
         # the channels differ in length for moments only.
         order = sorted(self._channels, key=self._haste)
