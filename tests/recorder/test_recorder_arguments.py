@@ -10,7 +10,15 @@ import pytest
 from roverd import Recorder
 from roverd.errors import AlreadyExistsError, InvalidDataError, MetadataError, RecordingError
 from roverd.sensors import DynamicSensor
-from support.recording import RAW, number, numbers, write_number
+from support.recording import (
+    RAW,
+    add_all_formats,
+    check_all_formats,
+    number,
+    numbers,
+    write,
+    write_number,
+)
 
 
 def tree(folder: Path) -> list[str]:
@@ -27,12 +35,47 @@ def tree(folder: Path) -> list[str]:
         {"flush_interval": float("nan")},
         {"flush_interval": 2.0, "sync_interval": 2.0},
         {"sync_interval": 0.1},
+        {"sync_interval": float("inf")},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Recorder(tmp_path / "trace", **options)
     assert tree(tmp_path) == []
+
+
+def test_an_interval_may_be_longer_than_python_waits(tmp_path: Path) -> None:
+    # Warnings are errors, among them what a thread raises.
+    with Recorder(tmp_path, sync_interval=1e30) as recorder:
+        write_number(recorder.sensor("sensor", RAW), 0)
+    assert numbers(tmp_path / "sensor") == [0]
+
+
+def test_an_empty_path_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty path"):
+        Recorder("")
+
+
+def test_a_path_may_be_bytes(tmp_path: Path) -> None:
+    with Recorder(cast(str, os.fsencode(tmp_path / "trace"))) as recorder:
+        write_number(recorder.sensor("sensor", RAW), 0)
+    assert numbers(tmp_path / "trace" / "sensor") == [0]
+
+
+def test_the_program_may_change_its_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Recorder("trace", flush_interval=0.01, sync_interval=0.05) as recorder:
+        sensor = add_all_formats(recorder)
+        write(sensor, range(3))
+        monkeypatch.chdir(elsewhere)
+        write(sensor, range(3, 6))
+        write_number(recorder.sensor("another", RAW), 0)
+    check_all_formats(tmp_path / "trace" / "all", 6)
+    assert tree(elsewhere) == []
 
 
 def test_a_trace_that_is_there_is_not_touched(tmp_path: Path) -> None:

@@ -23,9 +23,16 @@ class Periodic:
 
     def _run(self) -> None:
         due = time.monotonic() + self._period
-        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+        while not self._stopped.wait(self._left(due)):
+            if self._left(due):
+                continue
             self._function()
             due = max(due + self._period, time.monotonic())
+
+    @staticmethod
+    def _left(due: float) -> float:
+        # Python refuses to wait for centuries.
+        return min(max(0.0, due - time.monotonic()), threading.TIMEOUT_MAX)
 
     def stop(self) -> None:
         """Call it no more, and wait for a call that has begun."""

@@ -1,6 +1,7 @@
 """The recorder: a trace that is being recorded."""
 
 import contextlib
+import math
 import os
 import threading
 from types import TracebackType
@@ -84,17 +85,20 @@ class Recorder:
         checksums: bool = True,
         progress: bool = False,
     ) -> None:
-        self.path = os.fspath(path)
+        if not os.fspath(path):
+            raise ValueError("expected the path of a folder, got an empty path")
+        # Absolute, since programs change their working directory.
+        self.path = os.path.abspath(os.fsdecode(path))
         if overflow not in _OVERFLOWS:
             raise ValueError(
                 f"{self.path}: overflow must be one of {', '.join(_OVERFLOWS)}, got {overflow!r}"
             )
         if queue_bytes < 1:
             raise ValueError(f"{self.path}: queue_bytes must be at least 1, got {queue_bytes}")
-        if not 0 < flush_interval < sync_interval:
+        if not 0 < flush_interval < sync_interval < math.inf:
             raise ValueError(
-                f"{self.path}: expected 0 < flush_interval < sync_interval, got {flush_interval} "
-                f"and {sync_interval} seconds"
+                f"{self.path}: expected 0 < flush_interval < sync_interval < inf, got "
+                f"{flush_interval} and {sync_interval} seconds"
             )
         self._append = append
         self._limits = Limits(overflow, queue_bytes, flush_interval)
