@@ -1,7 +1,9 @@
 """What is on disk when the program that recorded has ended, however it did."""
 
+import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,49 @@ def test_sigterm_completes_the_recording(tmp_path: Path, how: str) -> None:
     _, errors = finish(process)
     assert (process.returncode, errors) == (143, "")
     check_ended_well(tmp_path / "trace")
+
+
+PRODUCING = """
+import sys, threading
+from pathlib import Path
+from roverd import Recorder
+from roverd.errors import RecordingError
+from support.recording import RAW, write_number
+
+recorder = Recorder(Path(sys.argv[1]))
+sensor = recorder.sensor("sensor", RAW)
+go_on = threading.Event()
+
+def produce():
+    number = 0
+    try:
+        while not go_on.wait(0.001):
+            write_number(sensor, number)
+            number += 1
+            if number == 20:
+                print("ready", flush=True)
+    except RecordingError:
+        pass
+
+threading.Thread(target=produce).start()
+"""
+
+
+def test_sigterm_ends_a_program_of_which_only_threads_are_left(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRODUCING, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE),
+        text=True,
+    )
+    ready(process)
+    process.terminate()
+    _, errors = finish(process)
+    assert (process.returncode, errors) == (-signal.SIGTERM, "")
+    found = numbers(tmp_path / "sensor")
+    assert found == list(range(len(found)))
+    assert len(found) >= COUNT
+    assert log_of(tmp_path)[-1]["event"] == "close"
 
 
 @pytest.mark.parametrize("how", ["wait", "wait-within"])

@@ -77,16 +77,24 @@ def _in_main_thread() -> bool:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Unwind the program, so that what is open is closed."""
-    del frame
-    if not _open:
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        return
-    if _closing:
+    if _open and _closing:
         global _asked_meanwhile
         _asked_meanwhile = True
         return
-    raise SystemExit(128 + number)
+    if _open and not _at_end(frame):
+        raise SystemExit(128 + number)
+    _close_all()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _at_end(frame: FrameType | None) -> bool:
+    """Whether the program has ended but for threads that it waits for: it takes no exception."""
+    while frame is not None:
+        if frame.f_code.co_name == "_shutdown" and frame.f_globals.get("__name__") == "threading":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _close_all() -> None:
