@@ -212,6 +212,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (0.0, {"value": None}, "None"),
     (float("nan"), number(0), "finite"),
     (float("inf"), number(0), "finite"),
+    (np.longdouble("1e400"), number(0), "finite"),  # which an f8 does not hold
     ("0", number(0), "finite"),
     (None, number(0), "finite"),
     (True, number(0), "finite"),

@@ -1,8 +1,10 @@
 """Errors while recording stop one sensor, are told, and leave what was written before."""
 
 import errno
+import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +143,43 @@ def test_a_folder_that_is_removed_stops_its_sensor(tmp_path: Path) -> None:
         recorder.close()
     assert numbers(tmp_path / "kept") == [0, 1]
     assert not (tmp_path / "gone").exists()
+
+
+def test_what_cannot_be_synced_while_the_recorder_closes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, raised = threading.Event(), threading.Event(), threading.Event()
+    fsync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if threading.current_thread().name != "roverd-recorder-sync" or raised.is_set():
+            fsync(descriptor)
+            return
+        begun.set()
+        assert go.wait(LIMIT)
+        raised.set()  # as a disk does, once
+        raise OSError(errno.EIO, "the disk is broken")
+
+    recorder = Recorder(tmp_path, flush_interval=0.01, sync_interval=0.05)
+    sensor = recorder.sensor("sensor", RAW)
+    (thread,) = (one for one in threading.enumerate() if one.name == "roverd-sensor")
+    monkeypatch.setattr(os, "fsync", sync)
+    write_number(sensor, 0)
+    assert begun.wait(LIMIT)
+    errors: list[Exception] = []
+
+    def close() -> None:
+        try:
+            recorder.close()
+        except RecordingError as error:
+            errors.append(error)
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    thread.join(0.5)  # it may or may not wait for the other one
+    go.set()
+    closing.join(LIMIT)
+    assert [str(error.__cause__) for error in errors] == ["[Errno 5] the disk is broken"]
 
 
 def test_a_blob_folder_that_is_removed_stops_its_sensor(tmp_path: Path) -> None:

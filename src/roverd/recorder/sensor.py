@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,7 @@ class RecordedSensor:
         self._drops_told = 0
         self._process = os.getpid()
         self._lock = threading.Lock()
+        self._sync_lock = threading.Lock()
         self._failure: BaseException | None = None  # what the next turn of the thread is to raise
         self._error: RecordingError | None = None
         self._stopped = False
@@ -160,11 +161,14 @@ class RecordedSensor:
 
     def _checked_time(self, timestamp: Any) -> NDArray[Any]:
         array = np.asarray(timestamp)
-        if array.ndim or array.dtype.kind not in "iuf" or not np.isfinite(cast(Any, array)):
-            raise InvalidDataError(
-                f"{self.path}: expected a finite time in seconds, got {timestamp!r:.60}"
-            )
-        return array.astype("<f8")
+        if not array.ndim and array.dtype.kind in "iuf":
+            with np.errstate(over="ignore"):
+                made = array.astype("<f8")
+            if np.isfinite(made):
+                return made
+        raise InvalidDataError(
+            f"{self.path}: expected a finite time in seconds, got {timestamp!r:.60}"
+        )
 
     def _raise_error(self) -> None:
         error = self._error
@@ -181,7 +185,10 @@ class RecordedSensor:
                 self._write(group)
             self._raise_failure()
             self._writers.close()
-            self._writers.sync()
+            # What fails to sync is told once: to the other thread, if that is at it.
+            with self._sync_lock:
+                self._writers.sync()
+            self._raise_failure()
             self._unsynced_since = None
         except BaseException as error:  # noqa: BLE001 - raised by the next `write`, and by `close`
             self._give_up(error)
@@ -225,12 +232,13 @@ class RecordedSensor:
             since, self._unsynced_since = self._unsynced_since, None
         if since is None or self._finished.is_set():
             return
-        try:
-            self._writers.sync()
-        except Exception as error:  # noqa: BLE001 - raised by the next `write`, and by `close`
-            self._unsynced_since = since
-            self._failure = error
-            self._queue.close()
+        with self._sync_lock:
+            try:
+                self._writers.sync()
+            except Exception as error:  # noqa: BLE001 - raised by the next `write`, and by `close`
+                self._unsynced_since = since
+                self._failure = error
+                self._queue.close()
 
     def tell(self) -> None:
         """Write into the log how it goes; to be called about once a second."""
