@@ -165,3 +165,18 @@ def test_who_waits_for_room_is_told_that_the_sensor_failed(tmp_path: Path, gate:
     with pytest.raises(RecordingError, match="the disk burns"):
         recorder.close()
     assert numbers(tmp_path / "sensor") == []
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(100_000, 0.05), (12, 0.001)])
+def test_before_any_frame_was_written_no_more_are_taken_than_can_be_soon(
+    size: int, seconds: float
+) -> None:
+    soon = 0.25
+    queue = FrameQueue(1 << 30, soon, block=False)
+    frame = np.zeros(size, "u1")
+    taken = 0
+    while queue.put(QueuedFrame(np.array(0.0), (frame,), size)):
+        taken += 1
+    assert taken
+    # What takes long to encode, such as noise by LZMA, is taken so, too.
+    assert taken * seconds <= soon

@@ -16,7 +16,7 @@ _LARGEST_GROUP_BYTES = 64 << 20
 
 # How long a frame is believed to take before any was written.
 _FIRST_GUESS = 1e-3  # seconds
-_GUESSED_RATE = 20e6  # bytes per second
+_GUESSED_RATE = 1e6  # bytes per second; of what compresses slowly
 
 # Of the time within which a frame is to be written: how long another may have waited, and how
 # long those that wait are to take, such that there is some time left when they take longer.
