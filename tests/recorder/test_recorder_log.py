@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import termios
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,34 @@ def test_a_terminal_shows_a_line_per_sensor_in_the_same_place() -> None:
     lines = re.sub(r"\x1b\[\d*[A-Z]", "", first).splitlines()
     wanted = "  30.0/30 Hz  lag 0.012 s  2 dropped    24.30 MB/s  600 frames"
     assert lines == [f"camera  {wanted}", f"imu     {wanted}"]
+
+
+def drawn(names: Iterable[str], rows: int, columns: int) -> list[str]:
+    """The lines that are shown of sensors; checks that they are drawn in the same place again."""
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (rows, columns))
+    with open(slave, "w", encoding="utf-8") as terminal:
+        display = Display(terminal)
+        for _ in range(2):
+            display.draw(dict.fromkeys(names, STATS))
+    shown = shown_on(master)
+    lines = re.sub(r"\x1b\[\d*[A-Z]", "", shown).splitlines()
+    up = re.findall(r"\x1b\[(\d+)F", shown)
+    assert up == [str(len(lines) // 2)]
+    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+    return lines[: len(lines) // 2]
+
+
+def test_more_sensors_than_a_terminal_has_lines_do_not_make_it_scroll() -> None:
+    lines = drawn([f"s{i}" for i in range(12)], rows=6, columns=80)
+    assert [line.split("  ")[0].strip() for line in lines[:4]] == ["s0", "s1", "s2", "s3"]
+    assert lines[4:] == ["and 8 more sensors"]
+
+
+def test_names_do_not_move_the_cursor_and_wide_ones_do_not_wrap() -> None:
+    odd, wide = drawn(["a\nb\x1b[31m", "雷达" * 20], rows=24, columns=30)
+    assert odd.startswith("a?b?[31m ")
+    assert wide == ("雷达" * 20)[:14]
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:

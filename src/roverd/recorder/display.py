@@ -2,6 +2,7 @@
 
 import os
 import sys
+import unicodedata
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -29,9 +30,14 @@ class Display:
         if not self._on or not stats:
             return
         try:
-            width = os.get_terminal_size(self._stream.fileno()).columns or 80
+            size = os.get_terminal_size(self._stream.fileno())
             longest = max(map(len, stats))
-            lines = [line(name, found, longest)[: width - 1] for name, found in stats.items()]
+            lines = [line(name, found, longest) for name, found in stats.items()]
+            # What has left the top of a terminal cannot be drawn again.
+            rows = max(1, (size.lines or 24) - 1)
+            if len(lines) > rows:
+                lines[rows - 1 :] = [f"and {len(lines) - rows + 1} more sensors"]
+            lines = [_cut(shown, (size.columns or 80) - 1) for shown in lines]
             up = _UP.format(self._drawn) if self._drawn else ""
             text = "".join(f"{_CLEAR_LINE}{shown}\n" for shown in lines)
             self._stream.write(f"{up}{text}{_CLEAR_BELOW}")
@@ -39,6 +45,18 @@ class Display:
             self._drawn = len(lines)
         except (OSError, ValueError):  # the terminal is gone, which is no reason not to record
             self._on = False
+
+
+def _cut(text: str, width: int) -> str:
+    """What there is room for, without what would move the cursor."""
+    shown, used = "", 0
+    for character in text:
+        character = character if character.isprintable() else "?"
+        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if used > width:
+            break
+        shown += character
+    return shown
 
 
 def line(name: str, stats: SensorStats, longest: int) -> str:
