@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from roverd import ops
+from roverd.ops import repair as mend
 from roverd.storage import local
 
 
@@ -70,7 +70,7 @@ def repair(trace: Path, last: int | None = None) -> Callable[[], None]:
         local._sync_path = _do_not_wait
         if last is not None:
             dying_at(last)
-        ops.repair(trace)
+        mend(trace)
 
     return work
 
