@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
+import roverd
 from roverd.parallel import for_each, map_all, thread_count
 
 LIMIT = 30.0  # seconds that anything here may take on a slow machine
@@ -198,3 +199,77 @@ def test_a_child_that_is_forked_while_the_pools_are_busy_works_too() -> None:
         check=False,
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "done\n", "")
+
+
+# ── how many threads ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def default_threads() -> Generator[int]:
+    yield thread_count()
+    roverd.set_threads(None)
+
+
+@pytest.mark.parametrize("threads", [1, 3, 8])
+def test_a_program_can_say_how_many_threads_work(default_threads: int, threads: int) -> None:
+    roverd.set_threads(threads)
+    barrier = threading.Barrier(threads, timeout=LIMIT)
+    for_each(lambda _: barrier.wait(), range(threads))
+    counter = Counter()
+    for_each(counter, range(100))
+    assert counter.most <= threads
+    roverd.set_threads(None)
+    assert thread_count() == default_threads
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_less_than_one_thread_is_refused(threads: int) -> None:
+    with pytest.raises(ValueError, match=f"at least 1 thread, got {threads}"):
+        roverd.set_threads(threads)
+
+
+# A stand-in for a worker of PyTorch's, which need not be installed.
+WORKER = """
+import sys, types
+torch_data = types.ModuleType("torch.utils.data")
+torch_data.get_worker_info = lambda: types.SimpleNamespace(num_workers={workers})
+sys.modules["torch.utils.data"] = torch_data
+"""
+
+
+def threads_of(environment: dict[str, str], before: str = "") -> str:
+    """How many threads another process uses, or why it cannot say."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    program = f"{before}\nfrom roverd.parallel import thread_count\nprint(thread_count())"
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        timeout=60,
+        check=False,
+    )
+    return process.stdout.strip() or process.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("threads", ["1", "7"])
+def test_the_environment_can_say_how_many_threads_work(threads: str) -> None:
+    assert threads_of({"ROVERD_THREADS": threads}) == threads
+    assert threads_of({"ROVERD_THREADS": threads}, WORKER.format(workers=2)) == threads
+
+
+@pytest.mark.parametrize("text", ["0", "-2", "all", "1.5"])
+def test_what_the_environment_says_must_be_a_number_of_threads(text: str) -> None:
+    message = threads_of({"ROVERD_THREADS": text})
+    assert message.startswith("ValueError: environment variable ROVERD_THREADS: expected a number")
+    assert repr(text) in message
+
+
+@pytest.mark.parametrize("workers", [1, 2, 1000])
+@pytest.mark.parametrize("ranks", ["", "2"])
+def test_workers_of_a_dataloader_share_the_cores(workers: int, ranks: str) -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert cores is not None
+    expected = max(1, cores // (workers * int(ranks or 1)))
+    found = threads_of({"LOCAL_WORLD_SIZE": ranks}, WORKER.format(workers=workers))
+    assert found == str(expected)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from abstract_dataloader import generic
@@ -17,6 +17,7 @@ from bench.timing import Job, Over, Pair, Target
 from roverd import Dataset, Trace
 from roverd.sensors import DynamicSensor
 
+_BATCH = 16
 _LIGHT_SAMPLES = 200  # fewer than roverd keeps files open
 
 Read = Callable[[int], Any]
@@ -106,6 +107,41 @@ def _trace(made: Data, lidar: Mapping[str, str], kind: Any) -> Generator[Pair]:
 
 
 @contextmanager
+def _batch(made: Data, loop: bool) -> Generator[Pair]:
+    """Samples of camera and lidar, against bare decodes or against a loop over `dataset[i]`."""
+    sensors = {"camera": "auto", "lidar": "auto"}
+    dataset = Dataset[Any].from_config(made.trace, generic.Nearest("lidar"), sensors)
+    indices = cast(Trace[Any], dataset.traces[0]).indices or {}
+    # No number twice: it would be read once.
+    orders = np.array(bare.shuffled(len(dataset))).reshape(-1, len(dataset))[:, :_BATCH].tolist()
+    with ExitStack() as stack:
+        plain = _BareTrace(made, {"rng": "u2"}, stack)
+        reads = [(sensor, read) for sensor, read in plain.reads if sensor in sensors]
+        pool = stack.enter_context(bare.all_cores())
+
+        def chosen(k: int) -> list[int]:
+            return orders[k % len(orders)]
+
+        def decode(k: int) -> list[Any]:
+            asked = [
+                [pool.submit(read, int(indices[sensor][number])) for sensor, read in reads]
+                for number in chosen(k)
+            ]
+            return [[future.result() for future in sample] for sample in asked]
+
+        def check(ours: Any, limit: list[Any]) -> None:
+            for sample, other in zip(ours, limit, strict=True):
+                image = other["camera"].image[0, 0] if loop else other[0]
+                np.testing.assert_array_equal(sample["camera"].image[0, 0], image)
+
+        yield Pair(
+            lambda k: dataset.__getitems__(chosen(k)),
+            (lambda k: [dataset[number] for number in chosen(k)]) if loop else decode,
+            check,
+        )
+
+
+@contextmanager
 def _dataset(made: Data) -> Generator[Pair]:
     dataset = Dataset[Any].from_config(
         made.light_traces,
@@ -145,6 +181,18 @@ JOBS = [
         _BARE,
         Target(1.2),
         partial(_trace, lidar=_ALL_LIDAR, kind=partial(DynamicSensor, subset=list(_ALL_LIDAR))),
+    ),
+    Job(
+        "16 samples of camera and lidar by dataset.__getitems__",
+        _BARE,
+        Target(1 / 0.87),
+        partial(_batch, loop=False),
+    ),
+    Job(
+        "16 samples of camera and lidar by dataset.__getitems__",
+        "a loop over dataset[i]",
+        Target(1.0),
+        partial(_batch, loop=True),
     ),
     Job("dataset[i], 1,000 traces", "trace[i] of the same", Over(10e-6), _dataset),
 ]

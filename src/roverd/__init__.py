@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roverd import channels, sensors, timestamps, types
+    from roverd.parallel import set_threads
     from roverd.recorder import Recorder
     from roverd.trace import Dataset, Trace, split
 
-__all__ = ["channels", "sensors", "timestamps", "types", "Trace", "Dataset", "split", "Recorder"]
+__all__ = [
+    "channels",
+    "sensors",
+    "timestamps",
+    "types",
+    "Trace",
+    "Dataset",
+    "split",
+    "Recorder",
+    "set_threads",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -19,6 +30,7 @@ _HOMES = {
     "Dataset": "roverd.trace",
     "split": "roverd.trace",
     "Recorder": "roverd.recorder",
+    "set_threads": "roverd.parallel",
 }
 _MODULES = ("channels", "sensors", "timestamps", "types")
 

@@ -8,6 +8,7 @@ threads only help, and nobody waits for work that no thread has begun.
 
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,14 +25,73 @@ _lock = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
+_THREADS_VARIABLE = "ROVERD_THREADS"
+
+_set: int | None = None
+_default: int | None = None
+
+
+def set_threads(count: int | None) -> None:
+    """Bound the threads that read, decode and encode in this process at a time.
+
+    Without it, the environment variable `ROVERD_THREADS` says how many; without that, they are as
+    many as there are cores, and in the workers of a PyTorch `DataLoader` each has its share of
+    these. Forked processes inherit what was set, others do not.
+
+    Args:
+        count: how many, the calling one included; `None` for the default.
+
+    Raises:
+        ValueError: less than 1.
+    """
+    global _set
+    if count is not None and count < 1:
+        raise ValueError(f"expected at least 1 thread, got {count}")
+    _set = count
+
+
 def thread_count() -> int:
-    """How many cores this process may use."""
+    """How many threads work in this process at a time; see `set_threads`.
+
+    Raises:
+        ValueError: `ROVERD_THREADS` is not a positive number.
+    """
+    global _default
+    if _set is not None:
+        return _set
+    if _default is None:
+        _default = _default_threads()
+    return _default
+
+
+def _default_threads() -> int:
+    text = os.environ.get(_THREADS_VARIABLE, "")
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(
+                f"environment variable {_THREADS_VARIABLE}: expected a number of threads, at "
+                f"least 1, got {text!r}"
+            )
+        return int(text)
+    return max(1, _cores() // _sharing())
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1
 
 
-_THREADS = thread_count()
+def _sharing() -> int:
+    """How many processes like this one share the machine's cores, as far as can be told."""
+    # Whoever is one of PyTorch's workers has loaded it.
+    torch_data = sys.modules.get("torch.utils.data")
+    worker = None if torch_data is None else torch_data.get_worker_info()
+    if worker is None:
+        return 1
+    # Set by `torchrun`: processes that train on this machine, each with workers of its own.
+    ranks = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return worker.num_workers * (int(ranks) if ranks.isdecimal() else 1)
 
 
 def _shared_pool(threads: int) -> ThreadPoolExecutor:
@@ -47,9 +107,10 @@ def _shared_pool(threads: int) -> ThreadPoolExecutor:
 
 def _forget_pools() -> None:
     # A forked child has the pools' objects but none of their threads.
-    global _lock
+    global _lock, _default
     _lock = threading.Lock()
     _pools.clear()
+    _default = None  # it may be one of several now
 
 
 if hasattr(os, "register_at_fork"):
@@ -83,8 +144,9 @@ def for_each(
             begun by then are left out, and none is still running when it is raised.
     """
     count = len(items)
-    threads = _THREADS if limit is None else _WIDEST
-    helpers = min(count, _THREADS if limit is None else min(limit, _WIDEST)) - 1
+    wide = thread_count() if limit is None else min(limit, _WIDEST)
+    threads = wide if limit is None else _WIDEST
+    helpers = min(count, wide) - 1
     if helpers <= 0:
         for item in items:
             function(item)

@@ -7,16 +7,17 @@ import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Generic, Literal, Self, TypeVar, cast
+from typing import Any, Generic, Literal, Self, SupportsIndex, TypeVar, cast
 
 import numpy as np
 from abstract_dataloader import abstract, generic, spec
 from numpy.typing import NDArray
 
 from roverd import sensors as sensor_types
+from roverd.channels.batch import Batch, as_numbers
 from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
 from roverd.parallel import map_all
-from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
+from roverd.sensors import SENSOR_TYPES, AnySensor, Sensor, SensorType
 from roverd.sensors.meta import META
 from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
@@ -163,19 +164,49 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
                 raise ChannelNotFoundError(
                     f"trace {self.name!r}: no sensor {index!r}; there are {', '.join(self.sensors)}"
                 ) from None
-        number = _sample_number(index, len(self), f"trace {self.name!r}")
-        indices = self.indices
+        batch = Batch()
+        sample = self.plan(index, batch)
+        batch.run()
+        return sample
 
-        def read(name: str) -> Any:
-            frame = number if indices is None else int(indices[name][number])
+    def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[TSample]:
+        """Samples by number, read together; PyTorch's `DataLoader` calls this.
+
+        Args:
+            indices: numbers of the samples, in any order.
+
+        Returns:
+            The samples, none of which shares memory with another one.
+        """
+        batch = Batch()
+        numbers = as_numbers(indices, f"trace {self.name!r}")
+        samples = [self.plan(number, batch) for number in numbers]
+        batch.run()
+        return samples
+
+    def plan(self, index: SupportsIndex, batch: Batch) -> TSample:
+        """Plan to read a sample together with others.
+
+        Args:
+            index: number of the sample; negative: from the end.
+            batch: what reads them.
+
+        Returns:
+            The sample, which has no content before `batch.run()`.
+
+        Raises:
+            OutOfRangeError: as `trace[index]` does.
+        """
+        number = _sample_number(index, len(self), f"trace {self.name!r}")
+        sample: dict[str, Any] = {}
+        for name, sensor in self.sensors.items():
+            frame = number if self.indices is None else int(self.indices[name][number])
             if frame < 0:
                 raise OutOfRangeError(
                     f"trace {self.name!r}: the synchronisation gave frame {frame} of {name!r}"
                 )
-            return self.sensors[name][frame]
-
-        names = list(self.sensors)
-        return dict(zip(names, map_all(read, names, len(names)), strict=True))
+            _plan_item(sensor, frame, batch, sample, name)
+        return cast(TSample, sample)
 
     def __iter__(self) -> Iterator[TSample]:
         """All samples in order, without those at the ends whose windows are not whole."""
@@ -277,11 +308,35 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         Raises:
             OutOfRangeError: there is no such sample.
         """
+        trace, number = self._place(index)
+        return self.traces[trace][number]
+
+    def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[TSample]:
+        """Samples by number, read together; PyTorch's `DataLoader` calls this.
+
+        All cores work on all frames of all samples, and one that is wanted several times is read
+        once: faster than a loop over `dataset[i]`, with the same result.
+
+        Args:
+            indices: numbers of the samples, in any order.
+
+        Returns:
+            The samples, none of which shares memory with another one.
+        """
+        batch = Batch()
+        samples: dict[int, TSample] = {}
+        for slot, index in enumerate(as_numbers(indices, "dataset")):
+            trace, number = self._place(index)
+            _plan_item(self.traces[trace], number, batch, samples, slot)
+        batch.run()
+        return list(samples.values())
+
+    def _place(self, index: SupportsIndex) -> tuple[int, int]:
+        """Number of the trace that a sample belongs to, and the sample's number there."""
         ends = self._ends
         number = _sample_number(index, ends[-1] if ends else 0, "dataset")
         trace = bisect.bisect_right(ends, number)
-        before = ends[trace - 1] if trace else 0
-        return self.traces[trace][number - before]
+        return trace, number - (ends[trace - 1] if trace else 0)
 
     def __iter__(self) -> Iterator[TSample]:
         """All samples in order, trace by trace."""
@@ -345,6 +400,26 @@ def _floor(count: int, proportion: float) -> int:
     product = count * proportion
     nearest = round(product)
     return nearest if abs(product - nearest) <= 4 * math.ulp(product) else math.floor(product)
+
+
+# What `plan` is the same as; a class that reads items in a way of its own is asked for them.
+_PLANNED: tuple[Any, ...] = tuple(
+    cast(Any, kind).__getitem__ for kind in (WindowedSensor, Sensor, Trace)
+)
+
+
+def _plan_item(source: Any, index: int, batch: Batch, into: dict[Any, Any], key: Any) -> None:
+    """Plan to put `source[index]` into a dictionary."""
+    kind = cast(Any, type(source))
+    if kind.__getitem__ in _PLANNED:
+        into[key] = source.plan(index, batch)
+        return
+    into[key] = None  # keeps its place
+
+    def read() -> None:
+        into[key] = source[index]
+
+    batch.call(read)
 
 
 def _sample_number(index: Any, count: int, where: str) -> int:

@@ -15,6 +15,8 @@ from PIL import Image
 from roverd.channels import VideoChannel
 from support.avi import DATA, NAMES, load, truth
 from support.channels import BY_NAME, Array, avi_chunks, ffmpeg, images, shown_number
+from support.traces import avi as avi_of
+from support.traces import decoded, pictures
 
 CASE = BY_NAME["mjpg"]
 LARGE = (64, 96, 3)
@@ -62,6 +64,26 @@ def test_every_frame_of_real_files_is_pillows_decode_of_its_jpeg(name: str) -> N
     for number, frame in enumerate(channel.stream()):
         np.testing.assert_array_equal(frame, wanted[number])
     np.testing.assert_array_equal(channel[::-7], np.stack(wanted[::-7]))
+    chosen = np.random.default_rng(6).integers(-len(frames), len(frames), 12)
+    expected = np.stack([wanted[number] for number in chosen])
+    np.testing.assert_array_equal(channel.read_many(chosen), expected)
+
+
+def test_an_index_that_lies_about_some_frames_only_changes_no_number(tmp_path: Path) -> None:
+    jpegs = pictures(40, 24, 32)
+    data = bytearray(avi_of(jpegs, 24, 32))
+    # In idx1, of 16 bytes an entry, the frames 20 and 21 have changed places.
+    entries = data.index(b"idx1") + 8
+    first, second = entries + 20 * 16, entries + 21 * 16
+    data[first : first + 16], data[second : second + 16] = (
+        data[second : second + 16],
+        data[first : first + 16],
+    )
+    (tmp_path / "video.avi").write_bytes(data)
+    for read in (VideoChannel.read_many, lambda channel, frames: channel[frames[0] : frames[-1]]):
+        channel = VideoChannel(str(tmp_path / "video.avi"), "u1", (24, 32, 3))
+        chosen = range(18, 24)
+        np.testing.assert_array_equal(read(channel, chosen)[:5], decoded(jpegs[18:23]))
 
 
 def test_files_without_huffman_tables_are_among_them() -> None:

@@ -5,7 +5,8 @@ reads any of them into an array of the caller's. Channels make one for each read
 to find out (an index) they keep for the next one.
 """
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,10 +19,55 @@ from roverd.storage import File
 Decode = Callable[[bytes, NDArray[Any]], None]
 """Decompresses the bytes of one frame into an array of its shape."""
 
+Run = tuple[int, NDArray[Any]]
+"""A frame's number, and a C-contiguous array `(n, *shape)` for it and those that follow it."""
+
 # Frames that are skipped are read along when the whole stride is smaller than this: one read of a
 # few KiB costs less than another system call and another turn of a Python loop.
 _READ_THROUGH = 16 << 10
 _PIECE = 8 << 20
+
+
+class ContradictionError(Exception):
+    """A frame is not where the index says, so that all frames have to be found without it."""
+
+
+class Read(ABC):
+    """Bytes of a file that are wanted, for one frame or several.
+
+    Args:
+        file: what they are in.
+        offset: where they begin.
+        size: how many they are.
+        cost: about how long it takes until they are frames; in any unit, the same for all.
+
+    Attributes:
+        file: what they are in.
+        offset: where they begin.
+        size: how many they are.
+        cost: about how long it takes until they are frames.
+    """
+
+    __slots__ = ("cost", "file", "offset", "size")
+
+    def __init__(self, file: File, offset: int, size: int, cost: float) -> None:
+        self.file = file
+        self.offset = offset
+        self.size = size
+        self.cost = cost
+
+    @abstractmethod
+    def read(self) -> None:
+        """Read them, and put the frames into their places.
+
+        Raises:
+            CorruptFileError: the bytes of a frame are not what they should be.
+            ContradictionError: this is not how the file is laid out.
+        """
+
+    @abstractmethod
+    def take(self, data: bytes) -> None:
+        """The same with the bytes, which somebody else has read; fewer if the file was cut."""
 
 
 class Layout(Protocol):
@@ -50,6 +96,41 @@ class Layout(Protocol):
         """
         ...
 
+    def plan(self, runs: Sequence[Run]) -> Iterable[Read | Callable[[], object]]:
+        """What has to be done to read any frames.
+
+        Args:
+            runs: which frames, all of which are there, and where they go. The same one may be
+                wanted several times.
+
+        Returns:
+            Ranges of bytes, all of one file, and other things to do; each is done once, in any
+            order, several at a time.
+        """
+        ...
+
+
+def places(runs: Sequence[Run]) -> dict[int, list[NDArray[Any]]]:
+    """For each frame that is wanted, in ascending order, the places it goes to."""
+    found: dict[int, list[NDArray[Any]]] = {}
+    for first, out in sorted(runs, key=lambda run: run[0]):
+        for slot in range(len(out)):
+            found.setdefault(first + slot, []).append(out[slot, ...])
+    return dict(sorted(found.items()))
+
+
+def fill(rest: Sequence[NDArray[Any]], frame: NDArray[Any]) -> None:
+    """Copy a frame that was wanted several times."""
+    for place in rest:
+        place[...] = frame
+
+
+def read_in_order(layout: Layout, runs: Sequence[Run]) -> None:
+    """Read frames one by one in ascending order, where others could not be read any faster."""
+    for frame, outs in places(runs).items():
+        layout.read(range(frame, frame + 1), outs[0][None])
+        fill(outs[1:], outs[0])
+
 
 @runtime_checkable
 class EncodedLayout(Layout, Protocol):
@@ -75,6 +156,11 @@ class EmptyLayout:
 
     def read(self, frames: range, out: NDArray[Any]) -> None:
         """Read no frames; see `Layout.read`."""
+
+    def plan(self, runs: Sequence[Run]) -> list[Read]:
+        """Nothing; see `Layout.plan`."""
+        del runs
+        return []
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """No frames; see `EncodedLayout.encoded`."""
@@ -112,14 +198,20 @@ class FixedLayout:
             for slot, frame in enumerate(frames):
                 self._read_run(frame, out[slot : slot + 1])
 
+    def plan(self, runs: Sequence[Run]) -> list[Read]:
+        """One range for each run; see `Layout.plan`."""
+        found: dict[tuple[int, int], list[NDArray[Any]]] = {}
+        for first, out in runs:
+            if len(out):
+                found.setdefault((first, len(out)), []).append(out)
+        return [
+            _PlainRead(self._file, first * self._size, outs) for (first, _), outs in found.items()
+        ]
+
     def _read_run(self, first: int, out: NDArray[Any]) -> None:
         """Fill `out` with the frames from `first` on."""
-        read = self._file.read_into(first * self._size, out.data)
-        if read != out.nbytes:
-            raise CorruptFileError(
-                f"{self._file.path}: expected {out.nbytes} bytes from byte "
-                f"{first * self._size} on, found {read}; the file was cut while it was read"
-            )
+        offset = first * self._size
+        _check_size(self._file, offset, out.nbytes, self._file.read_into(offset, out.data))
 
     def _read_through(self, frames: range, out: NDArray[Any]) -> None:
         """Read whole stretches of the file and keep every `step`-th frame."""
@@ -133,6 +225,40 @@ class FixedLayout:
             stretch = np.empty((span, *out.shape[1:]), out.dtype)
             self._read_run(wanted[0], stretch)
             out[begin : begin + len(wanted)] = stretch[:: frames.step]
+
+
+def _check_size(file: File, offset: int, expected: int, found: int) -> None:
+    if found != expected:
+        raise CorruptFileError(
+            f"{file.path}: expected {expected} bytes from byte {offset} on, found {found}; the "
+            f"file was cut while it was read"
+        )
+
+
+# A byte that is decompressed costs about so many times what one does that is copied.
+_DECODING = 32
+
+
+class _PlainRead(Read):
+    """Bytes that are frames as they are."""
+
+    __slots__ = ("_outs",)
+
+    def __init__(self, file: File, offset: int, outs: Sequence[NDArray[Any]]) -> None:
+        size = outs[0].nbytes
+        super().__init__(file, offset, size, size / _DECODING)
+        self._outs = outs
+
+    def read(self) -> None:
+        out = self._outs[0]
+        found = self.file.read_into(self.offset, out.data)
+        _check_size(self.file, self.offset, out.nbytes, found)
+        fill(self._outs[1:], out)
+
+    def take(self, data: bytes) -> None:
+        out = self._outs[0]
+        _check_size(self.file, self.offset, out.nbytes, len(data))
+        fill(self._outs, np.frombuffer(data, out.dtype).reshape(out.shape))
 
 
 class OffsetLayout:
@@ -162,15 +288,21 @@ class OffsetLayout:
         """Read frames, several at a time; see `Layout.read`."""
 
         def read_one(slot: int) -> None:
-            frame = frames[slot]
-            offset, size = int(self._offsets[frame]), int(self._sizes[frame])
-            try:
-                self._decode(self._file.read(offset, size), out[slot, ...])
-            except CorruptFileError as error:
-                place = f"frame {frame} ({size} bytes from byte {offset} on)"
-                raise CorruptFileError(f"{self._file.path}: {place}: {error}") from error
+            self._read(frames[slot], [out[slot, ...]]).read()
 
         for_each(read_one, range(len(frames)))
+
+    def plan(self, runs: Sequence[Run]) -> list[Read]:
+        """One range for each frame; see `Layout.plan`."""
+        found: dict[int, tuple[int, list[NDArray[Any]]]] = {}
+        for frame, outs in places(runs).items():
+            # Frames may lie at one place: some that were dropped, and the one that they repeat.
+            found.setdefault(int(self._offsets[frame]), (frame, []))[1].extend(outs)
+        return [self._read(frame, outs) for frame, outs in found.values()]
+
+    def _read(self, frame: int, outs: Sequence[NDArray[Any]]) -> "_CodedRead":
+        offset, size = int(self._offsets[frame]), int(self._sizes[frame])
+        return _CodedRead(self._file, frame, offset, size, self._decode, outs)
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """The bytes of frames; see `EncodedLayout.encoded`."""
@@ -183,3 +315,34 @@ class OffsetLayout:
                     f"on, found {len(data)}; the file was cut while it was read"
                 )
             yield data
+
+
+class _CodedRead(Read):
+    """The bytes of a frame that is compressed."""
+
+    __slots__ = ("_decode", "_frame", "_outs")
+
+    def __init__(
+        self,
+        file: File,
+        frame: int,
+        offset: int,
+        size: int,
+        decode: Decode,
+        outs: Sequence[NDArray[Any]],
+    ) -> None:
+        super().__init__(file, offset, size, size)
+        self._frame = frame
+        self._decode = decode
+        self._outs = outs
+
+    def read(self) -> None:
+        self.take(self.file.read(self.offset, self.size))
+
+    def take(self, data: bytes) -> None:
+        try:
+            self._decode(data, self._outs[0])
+        except CorruptFileError as error:
+            place = f"frame {self._frame} ({self.size} bytes from byte {self.offset} on)"
+            raise CorruptFileError(f"{self.file.path}: {place}: {error}") from error
+        fill(self._outs[1:], self._outs[0])

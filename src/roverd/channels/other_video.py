@@ -5,12 +5,15 @@ frame in the order of showing. The chunks are found by our own index, so that Py
 decodes and its seeking, which is not exact, plays no part.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.images import ImageDecoder
+from roverd.channels.layouts import Run, read_in_order
 from roverd.errors import CorruptFileError
 from roverd.formats.avi import AviIndex
 from roverd.storage import File
@@ -68,6 +71,10 @@ class OtherVideoLayout:
                 )
             self._images.resize_into(image, out[slot])
         self._decoders.append(decoder)
+
+    def plan(self, runs: Sequence[Run]) -> list[Callable[[], object]]:
+        """All frames, one after the other; see `Layout.plan`."""
+        return [partial(read_in_order, self, runs)]
 
 
 class _Decoder:

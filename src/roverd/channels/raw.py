@@ -60,7 +60,7 @@ class RawChannel(SingleFileChannel):
         Raises:
             MissingFileError: there is no file.
         """
-        count = len(self._existing_layout())
+        count = len(self.existing_layout())
         if count == 0:
             # The operating system maps no empty files.
             nothing = np.empty((0, *self.shape), self.type).view(np.memmap)

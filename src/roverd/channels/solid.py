@@ -6,14 +6,16 @@ stopped decompresses nothing twice.
 
 import lzma
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.layouts import Run, read_in_order
 from roverd.errors import CorruptFileError
 from roverd.formats import xz
 from roverd.storage import File
@@ -190,6 +192,10 @@ class SolidLayout:
                 cursor.read_into(self._file, self._index, frame * self._size, out[slot, ...])
         # Only kept when nothing went wrong.
         self._index.cursors.append(cursor)
+
+    def plan(self, runs: Sequence[Run]) -> list[Callable[[], object]]:
+        """All frames, one after the other; see `Layout.plan`."""
+        return [partial(read_in_order, self, runs)]
 
 
 class _Cursor:

@@ -10,7 +10,7 @@ from roverd.channels.abstract import Channel
 from roverd.channels.abstract.channel import Keep, Path
 from roverd.channels.consume import Consumer
 from roverd.channels.images import ImageDecoder, check_image
-from roverd.channels.layouts import EmptyLayout, Layout, OffsetLayout
+from roverd.channels.layouts import ContradictionError, EmptyLayout, Layout, OffsetLayout, Read, Run
 from roverd.channels.other_video import OtherVideoLayout
 from roverd.channels.raw import SingleFileChannel, drop
 from roverd.channels.utils import Data, Streamable
@@ -308,10 +308,6 @@ class _Known:
         self.decoders: list[Any] = []
 
 
-class _ContradictionError(Exception):
-    """A frame is not where the index says."""
-
-
 class _VideoLayout:
     """JPEGs in an AVI file; see `Layout`.
 
@@ -333,7 +329,7 @@ class _VideoLayout:
         """Read frames, several at a time; see `Layout.read`."""
         try:
             self._read(frames, out)
-        except _ContradictionError:
+        except ContradictionError:
             self._known = self._channel.distrust_index(self._file)
             if len(frames):
                 self._check_there(max(frames[0], frames[-1]))
@@ -348,8 +344,7 @@ class _VideoLayout:
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """The JPEGs of frames; see `EncodedLayout.encoded`."""
-        known = self._known
-        chunks = OffsetLayout(self._file, known.offsets, known.sizes, self._decode)
+        known, chunks = self._known, self._chunks()
         for number in frames:
             if known.index.sizes[number] == 0:
                 yield b""
@@ -368,17 +363,29 @@ class _VideoLayout:
         return not avi.check_chunk_header(chunk[: avi.CHUNK_HEADER], self._known.index, size)
 
     def _read(self, frames: range, out: NDArray[Any]) -> None:
-        known = self._known
-        if len(frames) and min(frames[0], frames[-1]) < known.leading:
+        if len(frames):
+            self._check_shown(min(frames[0], frames[-1]))
+        self._chunks().read(frames, out)
+
+    def plan(self, runs: Sequence[Run]) -> list[Read]:
+        """One range for each frame; see `Layout.plan`."""
+        if runs:
+            self._check_shown(min(first for first, _ in runs))
+        return self._chunks().plan(runs)
+
+    def _check_shown(self, frame: int) -> None:
+        if frame < self._known.leading:
             raise CorruptFileError(
-                f"{self._file.path}: frame {min(frames[0], frames[-1])} was dropped by the "
-                f"recorder, and there is no frame before it that it could repeat"
+                f"{self._file.path}: frame {frame} was dropped by the recorder, and there is no "
+                f"frame before it that it could repeat"
             )
-        OffsetLayout(self._file, known.offsets, known.sizes, self._decode).read(frames, out)
+
+    def _chunks(self) -> OffsetLayout:
+        return OffsetLayout(self._file, self._known.offsets, self._known.sizes, self._decode)
 
     def _decode(self, chunk: bytes, out: NDArray[Any]) -> None:
         if self._contradicts(chunk):
-            raise _ContradictionError
+            raise ContradictionError
         self._channel.decoder.decode_into(memoryview(chunk)[avi.CHUNK_HEADER :], out)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from roverd import timestamps
+from roverd.channels.batch import Batch
 from roverd.sensors.dynamic import Metadata
 from roverd.sensors.generic import Correction, Sensor
 from roverd.types import CameraData, CameraSemseg
@@ -53,8 +54,8 @@ class Camera(Sensor[CameraData[np.ndarray], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int) -> CameraData[np.ndarray]:
-        (image,) = self._read([self.key], start)
+    def _sample(self, start: int, batch: Batch) -> CameraData[np.ndarray]:
+        (image,) = self._read([self.key], start, batch)
         return CameraData(image=image[None], timestamps=self._stamps(start)[None])
 
 
@@ -89,6 +90,6 @@ class Semseg(Sensor[CameraSemseg[np.ndarray], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int) -> CameraSemseg[np.ndarray]:
-        (semseg,) = self._read([self.key], start)
+    def _sample(self, start: int, batch: Batch) -> CameraSemseg[np.ndarray]:
+        (semseg,) = self._read([self.key], start, batch)
         return CameraSemseg(semseg=semseg[None], timestamps=self._stamps(start)[None])

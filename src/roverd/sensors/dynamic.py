@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from roverd.channels import Channel
+from roverd.channels.batch import Batch
 from roverd.errors import AlreadyExistsError, ChannelNotFoundError, MetadataError
 from roverd.sensors.generic import Correction, Sensor
 from roverd.sensors.meta import (
@@ -89,9 +90,9 @@ class DynamicSensor(Sensor[dict[str, NDArray[Any]], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int) -> dict[str, NDArray[Any]]:
+    def _sample(self, start: int, batch: Batch) -> dict[str, NDArray[Any]]:
         names = list(self.channels) if self.subset is None else self.subset
-        return dict(zip(names, self._read(names, start), strict=True))
+        return dict(zip(names, self._read(names, start, batch), strict=True))
 
     def create(
         self,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from roverd import channels, timestamps
 from roverd.channels import Channel
+from roverd.channels.batch import Batch
 from roverd.errors import (
     ChannelNotFoundError,
     CorruptFileError,
@@ -19,7 +20,6 @@ from roverd.errors import (
     MissingFileError,
     RoverdWarning,
 )
-from roverd.parallel import map_all
 from roverd.sensors.meta import (
     TIMESTAMPS,
     Entries,
@@ -218,7 +218,6 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
         """
         return self.channel(index) if isinstance(index, str) else super().__getitem__(index)
 
-    def _read(self, names: Sequence[str], start: int) -> list[NDArray[Any]]:
-        """Windows `(window, *shape)` of several channels, read side by side."""
-        wanted = [self.channel(name) for name in names]
-        return map_all(lambda channel: channel.read(start, self.window), wanted)
+    def _read(self, names: Sequence[str], start: int, batch: Batch) -> list[NDArray[Any]]:
+        """Plan to read windows `(window, *shape)` of several channels."""
+        return [batch.read(self.channel(name), start, self.window) for name in names]

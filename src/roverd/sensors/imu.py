@@ -3,6 +3,7 @@
 import numpy as np
 
 from roverd import timestamps
+from roverd.channels.batch import Batch
 from roverd.sensors.dynamic import Metadata
 from roverd.sensors.generic import Sensor
 from roverd.types import IMUData
@@ -28,8 +29,8 @@ class IMU(Sensor[IMUData[np.ndarray], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int) -> IMUData[np.ndarray]:
-        acc, rot, avel = self._read(["acc", "rot", "avel"], start)
+    def _sample(self, start: int, batch: Batch) -> IMUData[np.ndarray]:
+        acc, rot, avel = self._read(["acc", "rot", "avel"], start, batch)
         return IMUData(
             acc=acc[None], rot=rot[None], avel=avel[None], timestamps=self._stamps(start)[None]
         )

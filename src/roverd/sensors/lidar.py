@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from roverd import timestamps
+from roverd.channels.batch import Batch
 from roverd.errors import RoverdWarning
 from roverd.sensors.generic import Sensor
 from roverd.storage import storage_for
@@ -72,8 +73,8 @@ class OSLidarDepth(_Lidar[OSDepth[np.ndarray]]):
         args: further constructor arguments, by channel name.
     """
 
-    def _sample(self, start: int) -> OSDepth[np.ndarray]:
-        (rng,) = self._read(["rng"], start)
+    def _sample(self, start: int, batch: Batch) -> OSDepth[np.ndarray]:
+        (rng,) = self._read(["rng"], start, batch)
         return OSDepth(
             rng=rng[None],
             timestamps=self._stamps(start)[None],
@@ -93,8 +94,8 @@ class OSLidar(_Lidar[OSData[np.ndarray]]):
         args: further constructor arguments, by channel name.
     """
 
-    def _sample(self, start: int) -> OSData[np.ndarray]:
-        rng, rfl, nir = self._read(["rng", "rfl", "nir"], start)
+    def _sample(self, start: int, batch: Batch) -> OSData[np.ndarray]:
+        rng, rfl, nir = self._read(["rng", "rfl", "nir"], start, batch)
         return OSData(
             rng=rng[None],
             rfl=rfl[None],

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from roverd import types
+from roverd.channels.batch import Batch
 from roverd.errors import CorruptFileError, MissingFileError
 from roverd.formats.npz import UNREADABLE
 from roverd.sensors.dynamic import Metadata
@@ -129,7 +130,8 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
     def __repr__(self) -> str:
         return f"Pose({self.filename!r})"
 
-    def _sample(self, start: int) -> types.Pose[np.ndarray]:
+    def _sample(self, start: int, batch: Batch) -> types.Pose[np.ndarray]:
+        del batch  # they are in memory
         # Copied, so that a changed sample leaves the sensor as it is.
         poses = self._poses()
         window = {name: poses[name][start : start + self.window][None].copy() for name in _SHAPES}

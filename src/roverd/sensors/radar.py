@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from roverd import timestamps
+from roverd.channels.batch import Batch
 from roverd.errors import MetadataError, RoverdWarning
 from roverd.sensors.generic import Sensor
 from roverd.storage import storage_for
@@ -82,8 +83,8 @@ class XWRRadar(Sensor[XWRRadarIQ[np.ndarray], RadarMetadata]):
                 f"({type(error).__name__}: {error})"
             ) from error
 
-    def _sample(self, start: int) -> XWRRadarIQ[np.ndarray]:
-        iq, valid = self._read(["iq", "valid"], start)
+    def _sample(self, start: int, batch: Batch) -> XWRRadarIQ[np.ndarray]:
+        iq, valid = self._read(["iq", "valid"], start, batch)
         range_resolution, doppler_resolution = self._resolution_arrays()
         return XWRRadarIQ(
             iq=iq[None],

@@ -3,13 +3,14 @@
 import operator
 import os
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, SupportsIndex, TypeVar
 
 import numpy as np
 from abstract_dataloader import abstract, spec
 from jaxtyping import Float64
 
+from roverd.channels.batch import Batch, as_numbers
 from roverd.errors import OutOfRangeError
 
 TSample = TypeVar("TSample")
@@ -58,8 +59,8 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         """Bytes on disk now."""
 
     @abstractmethod
-    def _sample(self, start: int) -> TSample:
-        """The sample whose window begins with frame `start`; all of it is there."""
+    def _sample(self, start: int, batch: Batch) -> TSample:
+        """Plan the sample whose window begins with frame `start`; all of it is there."""
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -93,7 +94,42 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         Raises:
             OutOfRangeError: there is no such frame, or the window around it leaves the recording.
         """
-        return self._sample(self._window_start(index))
+        batch = Batch()
+        sample = self.plan(index, batch)
+        batch.run()
+        return sample
+
+    def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[TSample]:
+        """Samples by number, read together; PyTorch's `DataLoader` calls this.
+
+        Args:
+            indices: numbers of the current frames, in any order.
+
+        Returns:
+            The samples, none of which shares memory with another one.
+        """
+        return self._samples(map(self._window_start, as_numbers(indices, self.path)))
+
+    def plan(self, index: SupportsIndex, batch: Batch) -> TSample:
+        """Plan to read a sample together with others.
+
+        Args:
+            index: number of the current frame; negative: from the end.
+            batch: what reads them.
+
+        Returns:
+            The sample, whose arrays have no content before `batch.run()`.
+
+        Raises:
+            OutOfRangeError: as `sensor[index]` does.
+        """
+        return self._sample(self._window_start(index), batch)
+
+    def _samples(self, starts: Iterable[int]) -> list[TSample]:
+        batch = Batch()
+        samples = [self._sample(start, batch) for start in starts]
+        batch.run()
+        return samples
 
     def _window_start(self, index: SupportsIndex) -> int:
         """First frame of the window around `index`, if all of it is there."""
@@ -133,9 +169,6 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         return self._stream(range(max(0, len(self) - self.window + 1)), batch)
 
     def _stream(self, starts: range, batch: int | None) -> Iterator[Any]:
-        if batch is None:
-            for start in starts:
-                yield self._sample(start)
-            return
-        for first in range(0, len(starts), batch):
-            yield [self._sample(start) for start in starts[first : first + batch]]
+        for first in range(0, len(starts), batch or 1):
+            samples = self._samples(starts[first : first + (batch or 1)])
+            yield samples[0] if batch is None else samples

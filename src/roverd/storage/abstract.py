@@ -4,6 +4,8 @@ from collections.abc import Hashable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from roverd.storage.ranges import Merging
+
 BytesLike = bytes | bytearray | memoryview
 
 
@@ -17,6 +19,7 @@ class File(Protocol):
         path: where it is.
         size: bytes it had when it was opened.
         version: equal for two `File`s only if neither size nor content can have changed.
+        merging: when several ranges of it are read in one go.
     """
 
     @property
@@ -27,6 +30,9 @@ class File(Protocol):
 
     @property
     def version(self) -> Hashable: ...  # noqa: D102
+
+    @property
+    def merging(self) -> Merging: ...  # noqa: D102
 
     def read(self, offset: int, size: int) -> bytes:
         """The bytes at `offset`: `size` of them, fewer only at the end of the file."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from stat import S_ISDIR, S_ISREG
 
 from roverd.storage.abstract import BytesLike
+from roverd.storage.ranges import Merging
 
 # Linux reads at most 0x7ffff000 bytes in one call, macOS 2 GiB - 1.
 _READ_LIMIT = 1 << 30
@@ -91,10 +92,16 @@ def _let_go(path: str) -> None:
             _handles.pop(kept, None)
 
 
+# A call costs as much as copying some KiB. Larger frames are better read by several threads, each
+# to where it goes.
+_MERGING = Merging(gap=8 << 10, most=64 << 10)
+
+
 class LocalFile:
     """A local file, to read ranges of; see `File`."""
 
     __slots__ = ("_handle", "path", "size", "version")
+    merging = _MERGING
 
     def __init__(self, path: str, keep: bool) -> None:
         handle = _handles.get(path)

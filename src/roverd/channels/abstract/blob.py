@@ -6,13 +6,15 @@ import re
 import secrets
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from roverd.channels.abstract.channel import Channel, Keep, Path
 from roverd.channels.consume import Consumer
+from roverd.channels.layouts import Run, fill, places
 from roverd.channels.utils import Streamable
 from roverd.errors import CorruptFileError, MissingFileError, RoverdWarning, UnsupportedError
 from roverd.parallel import for_each, map_all
@@ -229,18 +231,26 @@ class _BlobLayout:
 
     def read(self, frames: range, out: NDArray[Any]) -> None:
         """Read frames, several at a time; see `Layout.read`."""
-        read_into = self._channel._read_blob_into  # pyright: ignore[reportPrivateUsage]
 
         def read_one(slot: int) -> None:
-            try:
-                read_into(frames[slot], out[slot, ...])
-            except FileNotFoundError as error:
-                raise MissingFileError(
-                    f"{error.filename or self._channel.path}: no such file; expected frame "
-                    f"{frames[slot]} of {self._count} here"
-                ) from None
+            self._read_one(frames[slot], [out[slot, ...]])
 
         for_each(read_one, range(len(frames)), self._channel.workers)
+
+    def plan(self, runs: Sequence[Run]) -> list[Callable[[], object]]:
+        """Each frame by itself; see `Layout.plan`."""
+        return [partial(self._read_one, frame, outs) for frame, outs in places(runs).items()]
+
+    def _read_one(self, frame: int, outs: Sequence[NDArray[Any]]) -> None:
+        read_into = self._channel._read_blob_into  # pyright: ignore[reportPrivateUsage]
+        try:
+            read_into(frame, outs[0])
+        except FileNotFoundError as error:
+            raise MissingFileError(
+                f"{error.filename or self._channel.path}: no such file; expected frame "
+                f"{frame} of {self._count} here"
+            ) from None
+        fill(outs[1:], outs[0])
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """The content of the files, several read at a time; see `EncodedLayout.encoded`."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.abstract.frames import KINDS, description, frame_shape, frame_type
+from roverd.channels.batch import Batch, as_numbers
 from roverd.channels.checksums import ChecksumFile, SummingWriter, checksums, frame_bytes
 from roverd.channels.consume import Consumer, consume
 from roverd.channels.copying import Moved, copy_frames
@@ -138,7 +139,12 @@ class Channel(ABC):
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def _existing_layout(self) -> Layout:
+    def existing_layout(self) -> Layout:
+        """The frames that are on disk now.
+
+        Raises:
+            MissingFileError: there is no data.
+        """
         try:
             return self._layout()
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -209,18 +215,57 @@ class Channel(ABC):
         first, count = operator.index(start), operator.index(samples)
         if count < -1:
             raise ValueError(f"{self.path}: samples must be a count, or -1 for all, got {count}")
-        layout = self._existing_layout()
+        layout = self.existing_layout()
         there = len(layout)
         stop = max(first, there) if count == -1 else first + count
         if first < 0 or (stop > there and count != 0):
-            asked = f"{first} to the end" if count == -1 else f"{first} to {stop - 1}"
-            raise OutOfRangeError(f"{self.path}: frames {asked} were asked for, {_there(layout)}")
+            last = "the end" if count == -1 else stop - 1
+            raise OutOfRangeError(
+                f"{self.path}: frames {first} to {last} were asked for, {_there(layout)}"
+            )
         return self._read(layout, range(first, stop))
 
+    def frame_number(self, layout: Layout, index: SupportsIndex) -> int:
+        """The number of a frame that may be counted from the end.
+
+        Raises:
+            OutOfRangeError: there is no such frame.
+        """
+        there = len(layout)
+        frame = operator.index(index)
+        if not -there <= frame < there:
+            raise OutOfRangeError(f"{self.path}: frame {frame} was asked for, {_there(layout)}")
+        return frame % there
+
+    def room_for(self, count: int) -> NDArray[Any]:
+        """An array `(count, *shape)` for frames to be read into; its content is arbitrary."""
+        return np.empty((count, *self._read_shape), self.type)
+
     def _read(self, layout: Layout, frames: range) -> NDArray[Any]:
-        out = np.empty((len(frames), *self._read_shape), self.type)
+        out = self.room_for(len(frames))
         layout.read(frames, out)
         return out
+
+    def read_many(self, indices: Sequence[SupportsIndex] | NDArray[Any]) -> NDArray[Any]:
+        """Read any frames.
+
+        All cores work on them; those that are wanted several times are read once.
+
+        Args:
+            indices: their numbers, in any order; negative: from the end.
+
+        Returns:
+            Array `(len(indices), *shape)`, frame `indices[k]` at `k`.
+
+        Raises:
+            OutOfRangeError: there is no such frame.
+            MissingFileError: there is no data.
+            CorruptFileError: a frame's bytes are damaged.
+        """
+        batch = Batch()
+        frames = batch.read_each(self, as_numbers(indices, self.path))
+        batch.run()
+        return frames
 
     def __getitem__(self, index: SupportsIndex | slice) -> NDArray[Any]:
         """Read frames by number, as from an array.
@@ -236,14 +281,10 @@ class Channel(ABC):
             MissingFileError: there is no data.
             CorruptFileError: a frame's bytes are damaged.
         """
-        layout = self._existing_layout()
-        there = len(layout)
+        layout = self.existing_layout()
         if isinstance(index, slice):
-            return self._read(layout, range(there)[index])
-        frame = operator.index(index)
-        if not -there <= frame < there:
-            raise OutOfRangeError(f"{self.path}: frame {frame} was asked for, {_there(layout)}")
-        frame %= there
+            return self._read(layout, range(len(layout))[index])
+        frame = self.frame_number(layout, index)
         return self._read(layout, range(frame, frame + 1))
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
@@ -271,7 +312,7 @@ class Channel(ABC):
         """
         if batch < 0:
             raise ValueError(f"{self.path}: batch must be 0 or a number of frames, got {batch}")
-        return self._stream(self._existing_layout(), transform, batch)
+        return self._stream(self.existing_layout(), transform, batch)
 
     def _stream(self, layout: Layout, transform: Transform | None, batch: int) -> Iterator[Any]:
         there = len(layout)
@@ -330,7 +371,7 @@ class Channel(ABC):
             UnsupportedError: the channel has no codec.
             CorruptFileError: a frame's bytes are not where they should be.
         """
-        layout = self._existing_layout()
+        layout = self.existing_layout()
         if not isinstance(layout, EncodedLayout):
             raise UnsupportedError(f"{self.path}: its frames are not encoded one by one")
         return layout.encoded(range(start, stop))

@@ -1,0 +1,195 @@
+"""Frames of many channels, planned one after the other and read together.
+
+All cores work on all frames of a batch, whichever channels and samples they belong to. A frame
+that is wanted several times is read and decoded once.
+"""
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roverd.channels.layouts import ContradictionError, Layout, Read, Run
+from roverd.parallel import for_each
+from roverd.storage.ranges import spans
+
+if TYPE_CHECKING:
+    from roverd.channels.abstract.channel import Channel
+
+Work = Callable[[], object]
+
+# Work of which nothing is known, or that is one step after the other, is begun before all else.
+_LONG = float("inf")
+
+
+def as_numbers(indices: Iterable[SupportsIndex] | NDArray[Any], where: str) -> list[int]:
+    """Indices as integers.
+
+    Args:
+        indices: a sequence or an array of integers.
+        where: what messages name.
+
+    Raises:
+        TypeError: they are something else; a mask, for example.
+    """
+    array = isinstance(indices, np.ndarray)
+    items = cast(list[Any], indices.tolist()) if array else list(indices)
+    if (array and indices.ndim != 1) or any(isinstance(item, bool | np.bool_) for item in items):
+        raise TypeError(f"{where}: expected a sequence of integers, got {indices!r:.80}")
+    return [operator.index(item) for item in items]
+
+
+class Batch:
+    """Reads that are planned now, and done together by `run`.
+
+    The arrays that it hands out have no content before. It sees each channel as it was when the
+    first of its frames was planned, and is used once, by one thread.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[int, _Plan] = {}
+        self._calls: list[Work] = []
+
+    def read(self, channel: "Channel", start: int, count: int) -> NDArray[Any]:
+        """Plan to read consecutive frames.
+
+        Args:
+            channel: what they are frames of.
+            start: the first of them, not negative.
+            count: how many.
+
+        Returns:
+            Array `(count, *shape)`, filled by `run`.
+
+        Raises:
+            OutOfRangeError: not all of them are there.
+            MissingFileError: there is no data.
+        """
+        plan = self._plan(channel)
+        if count:
+            channel.frame_number(plan.layout, max(0, start + count - 1))
+        out = channel.room_for(count)
+        plan.runs.append((start, out))
+        return out
+
+    def read_each(self, channel: "Channel", frames: Sequence[int]) -> NDArray[Any]:
+        """Plan to read any frames.
+
+        Args:
+            channel: what they are frames of.
+            frames: their numbers, in any order, each as often as it is wanted; negative: from the
+                end.
+
+        Returns:
+            Array `(len(frames), *shape)`, filled by `run`.
+
+        Raises:
+            OutOfRangeError: not all of them are there.
+            MissingFileError: there is no data.
+        """
+        plan = self._plan(channel)
+        numbers = [channel.frame_number(plan.layout, frame) for frame in frames]
+        out = channel.room_for(len(numbers))
+        plan.runs.extend((number, out[slot : slot + 1]) for slot, number in enumerate(numbers))
+        return out
+
+    def call(self, work: Work) -> None:
+        """Plan something else, to be done beside the reads."""
+        self._calls.append(work)
+
+    def _plan(self, channel: "Channel") -> "_Plan":
+        plan = self._plans.get(id(channel))
+        if plan is None:
+            plan = self._plans[id(channel)] = _Plan(channel)
+        return plan
+
+    def run(self) -> None:
+        """Do all that was planned.
+
+        Raises:
+            CorruptFileError: the bytes of a frame are not what they should be.
+            MissingFileError: a frame has gone meanwhile.
+            BaseException: what the work given to `call` raised.
+        """
+        work: list[tuple[float, Work]] = [(_LONG, call) for call in self._calls]
+        for plan in self._plans.values():
+            work.extend(plan.work())
+        # The longest first: the cores then come to an end at about the same time.
+        work.sort(key=lambda piece: -piece[0])
+        for_each(lambda piece: piece[1](), work)
+        for plan in self._plans.values():
+            plan.mend()
+
+
+class _Plan:
+    """What a batch reads of one channel.
+
+    Attributes:
+        layout: the channel's frames.
+        runs: those that are wanted.
+    """
+
+    def __init__(self, channel: "Channel") -> None:
+        self._channel = channel  # else another one may get its `id`
+        self.layout: Layout = channel.existing_layout()
+        self.runs: list[Run] = []
+        self._contradicted = False
+
+    def work(self) -> list[tuple[float, Work]]:
+        """What is to be done, in any order, and about how long each takes."""
+        reads: list[Read] = []
+        work: list[tuple[float, Work]] = []
+        for task in self.layout.plan(self.runs):
+            if isinstance(task, Read):
+                reads.append(task)
+            else:
+                work.append((_LONG, self._guarded(task)))
+        if reads:
+            # All of a channel's ranges are in one file.
+            file = reads[0].file
+            for span in spans([(read.offset, read.size) for read in reads], file.merging):
+                members = [reads[number] for number in span.ranges]
+                cost = sum(read.cost for read in members)
+                if len(members) == 1:
+                    work.append((cost, self._guarded(members[0].read)))
+                else:
+                    work.append((cost, self._guarded(_Merged(span.offset, span.size, members))))
+        return work
+
+    def _guarded(self, work: Work) -> Work:
+        def guarded() -> None:
+            try:
+                work()
+            except ContradictionError:
+                self._contradicted = True
+
+        return guarded
+
+    def mend(self) -> None:
+        """Read everything again, if the file turned out not to be what its index says."""
+        if self._contradicted:
+            for first, out in self.runs:
+                self.layout.read(range(first, first + len(out)), out)
+
+
+class _Merged:
+    """Neighbours that are read in one go.
+
+    Args:
+        offset: where the first begins.
+        size: how many bytes they are, with what lies between them.
+        members: the reads, all of one file.
+    """
+
+    def __init__(self, offset: int, size: int, members: Sequence[Read]) -> None:
+        self._offset = offset
+        self._size = size
+        self._members = members
+
+    def __call__(self) -> None:
+        data = self._members[0].file.read(self._offset, self._size)
+        for member in self._members:
+            begin = member.offset - self._offset
+            member.take(data[begin : begin + member.size])
