@@ -131,18 +131,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     loaded = time.perf_counter() - begin
 
     numbers = np.random.default_rng(1).integers(0, count, _SAMPLES).tolist()
-    for number in numbers:
+    ends = dataset.indices
+    places = [int(np.searchsorted(ends, number, "right")) for number in numbers]
+    local = [
+        n - (int(ends[trace - 1]) if trace else 0) for trace, n in zip(places, numbers, strict=True)
+    ]
+    for number in numbers:  # so that neither side opens any file
         dataset[number]
     used = _held() - before
-    ends = dataset.indices
-    places = [(int(np.searchsorted(ends, n, "right")), n) for n in numbers]
     added: list[float] = []
-    for trace, number in places:
-        local = number - (int(ends[trace - 1]) if trace else 0)
+    for trace, number, overall in zip(places, local, numbers, strict=True):
+        dataset.traces[trace][number]
         begin = time.perf_counter()
-        dataset.traces[trace][local]
+        dataset.traces[trace][number]
         middle = time.perf_counter()
-        dataset[number]
+        dataset[overall]
         added.append(time.perf_counter() - middle - (middle - begin))
 
     print(f"{options.traces} traces of {_SECONDS} s, {count} samples")

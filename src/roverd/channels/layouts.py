@@ -266,23 +266,23 @@ class OffsetLayout:
 
     Args:
         file: what they are in.
-        offsets: Int64[n], where each frame's bytes begin.
-        sizes: Int64[n], how many bytes they are.
+        count: how many frames there are.
+        place: tells where a frame's bytes begin, and how many they are.
         decode: decompresses one frame.
     """
 
     note = ""
 
     def __init__(
-        self, file: File, offsets: NDArray[np.int64], sizes: NDArray[np.int64], decode: Decode
+        self, file: File, count: int, place: Callable[[int], tuple[int, int]], decode: Decode
     ) -> None:
         self._file = file
-        self._offsets = offsets
-        self._sizes = sizes
+        self._count = count
+        self._place = place
         self._decode = decode
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return self._count
 
     def read(self, frames: range, out: NDArray[Any]) -> None:
         """Read frames, several at a time; see `Layout.read`."""
@@ -294,20 +294,20 @@ class OffsetLayout:
 
     def plan(self, runs: Sequence[Run]) -> list[Read]:
         """One range for each frame; see `Layout.plan`."""
-        found: dict[int, tuple[int, list[NDArray[Any]]]] = {}
+        found: dict[tuple[int, int], tuple[int, list[NDArray[Any]]]] = {}
         for frame, outs in places(runs).items():
             # Frames may lie at one place: some that were dropped, and the one that they repeat.
-            found.setdefault(int(self._offsets[frame]), (frame, []))[1].extend(outs)
+            found.setdefault(self._place(frame), (frame, []))[1].extend(outs)
         return [self._read(frame, outs) for frame, outs in found.values()]
 
     def _read(self, frame: int, outs: Sequence[NDArray[Any]]) -> "_CodedRead":
-        offset, size = int(self._offsets[frame]), int(self._sizes[frame])
+        offset, size = self._place(frame)
         return _CodedRead(self._file, frame, offset, size, self._decode, outs)
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """The bytes of frames; see `EncodedLayout.encoded`."""
         for frame in frames:
-            offset, size = int(self._offsets[frame]), int(self._sizes[frame])
+            offset, size = self._place(frame)
             data = self._file.read(offset, size)
             if len(data) != size:
                 raise CorruptFileError(

@@ -181,7 +181,12 @@ class LzmaFrameChannel(SingleFileChannel):
 
     def _layout(self) -> OffsetLayout:
         file, offsets = self._find()
-        layout = OffsetLayout(file, offsets[:-1], np.diff(offsets), xz.decode_into)
+
+        def place(frame: int) -> tuple[int, int]:
+            begin, end = offsets[frame : frame + 2].tolist()
+            return begin, end - begin
+
+        layout = OffsetLayout(file, len(offsets) - 1, place, xz.decode_into)
         end = int(offsets[-1])
         if end != file.size:
             layout.note = f"the {file.size - end} bytes from byte {end} on hold no whole frame"
@@ -204,7 +209,8 @@ class LzmaFrameChannel(SingleFileChannel):
         # One look at the cache: another thread may change it at any moment.
         known = self._cache
         if known is None or known[0] != version:
-            self._cache = known = (version, self._offsets(file, index))
+            known = (version, self._offsets(file, index))
+            self._keep(known, known[1].nbytes)
         return file, known[1]
 
     def _offsets(self, file: File, index: File | None) -> NDArray[np.int64]:

@@ -100,7 +100,8 @@ class VideoChannel(SingleFileChannel):
                 index = avi.read_index(file.read, file.size)
         except CorruptFileError as error:
             raise CorruptFileError(f"{self.path}: {error}") from error
-        self._cache = known = _Known(file, index)
+        known = _Known(file, index)
+        self._keep(known, known.memory)
         return known
 
     @property
@@ -155,7 +156,8 @@ class VideoChannel(SingleFileChannel):
 
     def distrust_index(self, file: File) -> "_Known":
         """Find the frames of a file again, going by its data alone."""
-        self._cache = known = _Known(file, avi.walk_index(file.read, file.size))
+        known = _Known(file, avi.walk_index(file.read, file.size))
+        self._keep(known, known.memory)
         return known
 
     def write(self, data: Data, append: bool = False, fps: float = 10.0) -> None:
@@ -288,8 +290,7 @@ class _Known:
         version: of the file.
         size: of the file.
         index: where its frames are.
-        offsets: Int64[n], where the chunk that shows each frame begins.
-        sizes: Int64[n], bytes of that chunk, its header included.
+        memory: bytes that it takes.
         leading: number of dropped frames that there is no frame before.
         decoders: for other codecs than JPEG: decoders that stopped somewhere.
     """
@@ -298,14 +299,22 @@ class _Known:
         self.version = file.version
         self.size = file.size
         self.index = index
-        # A dropped frame repeats the one before.
-        numbers = np.arange(len(index))
-        shown = np.maximum.accumulate(np.where(index.sizes > 0, numbers, -1))
-        self.leading = int(np.count_nonzero(shown < 0))
-        shown = np.maximum(shown, 0)
-        self.offsets = index.offsets[shown] - avi.CHUNK_HEADER
-        self.sizes = index.sizes[shown] + avi.CHUNK_HEADER
+        self.memory = index.offsets.nbytes + index.sizes.nbytes
         self.decoders: list[Any] = []
+        self.leading = 0
+        # For each frame the one that is shown, if some were dropped, which repeat the one before.
+        self._shown: NDArray[np.int64] | None = None
+        if not index.sizes.all():
+            numbers = np.where(index.sizes > 0, np.arange(len(index)), -1)
+            self._shown = np.maximum.accumulate(numbers)
+            self.leading = int(np.count_nonzero(self._shown < 0))
+            self.memory += self._shown.nbytes
+
+    def place(self, frame: int) -> tuple[int, int]:
+        """Where the chunk begins that shows a frame, and its bytes, its header included."""
+        shown = frame if self._shown is None else int(self._shown[frame])
+        offset, size = int(self.index.offsets[shown]), int(self.index.sizes[shown])
+        return offset - avi.CHUNK_HEADER, size + avi.CHUNK_HEADER
 
 
 class _VideoLayout:
@@ -381,7 +390,7 @@ class _VideoLayout:
             )
 
     def _chunks(self) -> OffsetLayout:
-        return OffsetLayout(self._file, self._known.offsets, self._known.sizes, self._decode)
+        return OffsetLayout(self._file, len(self), self._known.place, self._decode)
 
     def _decode(self, chunk: bytes, out: NDArray[Any]) -> None:
         if self._contradicts(chunk):

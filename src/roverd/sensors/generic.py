@@ -80,6 +80,7 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
         self.correction = self._correction(correction)
         self._args = args
         self._timestamps: Float64[np.ndarray, " n"] | None = None
+        self._count: int | None = None  # frames that all channels had when they were looked at
         self.config: Entries = {}
         self.channels: dict[str, Channel] = {}
         self._open()
@@ -127,13 +128,19 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
     def timestamps(self) -> Float64[np.ndarray, " n"]:
         """Corrected timestamps of all frames that every channel has, in seconds."""
         if self._timestamps is None:
-            stamps = np.array(self.correction(self._recorded_timestamps()), np.float64)
+            if self._count is None:
+                self._count = self._common_length()
+            recorded = np.empty(0, np.float64)
+            if self._count:
+                recorded = self.channels[TIMESTAMPS].read(0, self._count)
+            stamps = np.array(self.correction(recorded), np.float64)
             # Whoever gets to see it shares it: samples have copies.
             stamps.flags.writeable = False
             self._timestamps = stamps
         return self._timestamps
 
-    def _recorded_timestamps(self) -> Float64[np.ndarray, " n"]:
+    def _common_length(self) -> int:
+        """Number of frames that every channel has."""
         lengths: dict[str, int] = {}
         for name, channel in self.channels.items():
             try:
@@ -148,7 +155,7 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
                 lengths[name] = count
         if TIMESTAMPS not in lengths:
             if not any(lengths.values()):
-                return np.empty(0, np.float64)
+                return 0
             raise MissingFileError(
                 f"{self.path}/{TIMESTAMPS}: no such file; expected the timestamps of "
                 f"{max(lengths.values())} frames"
@@ -168,7 +175,7 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
                 RoverdWarning,
                 stacklevel=4,
             )
-        return channel.read(0, common)
+        return common
 
     def refresh(self) -> Self:
         """Look again: take up the frames (and channels) that were recorded since.
@@ -176,9 +183,13 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
         Returns:
             The sensor itself.
         """
-        self._timestamps = None
+        self._timestamps = self._count = None
         self._open()
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # How many there are goes along, so that indices mean the same; the rest is read again.
+        return {**self.__dict__, "_timestamps": None}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r}, [{', '.join(self.channels)}])"

@@ -16,6 +16,7 @@ from roverd.channels.batch import Batch, as_numbers
 from roverd.channels.checksums import ChecksumFile, SummingWriter, checksums, frame_bytes
 from roverd.channels.consume import Consumer, consume
 from roverd.channels.copying import Moved, copy_frames
+from roverd.channels.indexes import INDEXES
 from roverd.channels.layouts import EncodedLayout, Layout
 from roverd.channels.utils import Data, Prefetch, Streamable
 from roverd.channels.writers import Writer
@@ -80,6 +81,16 @@ class Channel(ABC):
     def __getstate__(self) -> dict[str, Any]:
         # What was found out about the file is found out again where the pickle is opened.
         return {**self.__dict__, "_cache": None}
+
+    def _keep(self, found: Any, size: int) -> None:
+        """Keep what was found out about the file for the next read.
+
+        Args:
+            found: what that is.
+            size: about how many bytes of memory it takes.
+        """
+        self._cache = found
+        INDEXES.keep(self, size, _forget)
 
     def open_like(self, path: Path) -> Self:
         """A channel of the same class, with the same constructor arguments, for other data.
@@ -620,6 +631,10 @@ class Channel(ABC):
 
     def _holds(self, dtype: np.dtype[Any]) -> bool:
         return dtype.newbyteorder("<") == self.type
+
+
+def _forget(channel: Channel) -> None:
+    channel._cache = None  # pyright: ignore[reportPrivateUsage]
 
 
 def _unwrapped(prefetched: Prefetch[tuple[Any]]) -> Iterator[Any]:
