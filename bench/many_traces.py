@@ -29,7 +29,7 @@ _START = 1.7279e9  # seconds since the epoch
 _RATES = {"radar": 20, "lidar": 10, "camera": 30, "imu": 100}
 _SHAPES = {"radar": (8,), "lidar": (2, 4), "camera": (16, 16, 3), "imu": (3,)}
 _OPEN_SECONDS, _HELD, _SAMPLE_SECONDS = 20.0, 1.2e9, 10e-6
-_SAMPLES = 300
+_SAMPLES = 3000
 
 
 def _channels(name: str) -> dict[str, dict[str, Any]]:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-# Those of a thousand traces of ten minutes.
-_LIMIT = 256 << 20
+# Half of what a thousand traces of ten minutes have. To find one out again takes a millisecond.
+_LIMIT = 192 << 20
 
 
 class IndexMemory:
