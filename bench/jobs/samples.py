@@ -189,7 +189,7 @@ JOBS = [
         partial(_batch, loop=False),
     ),
     Job(
-        "16 samples of camera and lidar by dataset.__getitems__",
+        "the same, against a loop",
         "a loop over dataset[i]",
         Target(1.0),
         partial(_batch, loop=True),

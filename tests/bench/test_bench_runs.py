@@ -21,6 +21,8 @@ ROWS = (
     "16 frames of lzmaf",
     "trace[i]: radar, lidar (rng), camera, imu",
     "trace[i]: radar, lidar (rng, nir, rfl), camera, imu",
+    "16 samples of camera and lidar by dataset.__getitems__",
+    "the same, against a loop",
     "dataset[i], 1,000 traces",
     "destagger a 128×2048 frame",
     "points of a 128×2048 frame",
