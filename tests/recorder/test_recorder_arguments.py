@@ -233,6 +233,14 @@ def test_a_frame_that_does_not_fit_leaves_no_trace_and_the_next_is_recorded(
     assert numbers(tmp_path / "sensor") == [0, 1]
 
 
+def test_nan_is_no_whole_number(tmp_path: Path) -> None:
+    channels = {"n": {"format": "raw", "type": "u1", "shape": ()}}
+    with Recorder(tmp_path) as recorder:
+        sensor = recorder.sensor("sensor", channels)
+        with pytest.raises(InvalidDataError, match="n: expected a frame of type u1"):
+            sensor.write(0.0, n=float("nan"))
+
+
 def test_a_channel_given_twice_is_refused(tmp_path: Path) -> None:
     with Recorder(tmp_path) as recorder:
         sensor = recorder.sensor("sensor", RAW)

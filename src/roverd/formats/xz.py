@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from roverd.errors import CorruptFileError
 
 try:
-    import imagecodecs
+    # By name, which loads them now: loaded at first use by a thread, they would take a lock into
+    # children that are forked meanwhile.
+    from imagecodecs import LzmaError, lzma_decode, lzma_encode
 except ImportError:  # a platform without its wheels: the standard library is slower, and enough
-    imagecodecs = None
+    LzmaError, lzma_decode, lzma_encode = lzma.LZMAError, None, None
 
 ReadAt = Callable[[int, int], bytes]
 """(offset, size) → `size` bytes from there, fewer only at the end of the file."""
@@ -39,9 +41,9 @@ MAX_RATIO = 8192
 
 def encode(data: bytes, preset: int = 6) -> bytes:
     """Compress `data` to one .xz stream, at liblzma's preset 0 (fast) to 9 (small)."""
-    if imagecodecs is None:
+    if lzma_encode is None:
         return lzma.compress(data, preset=preset)
-    return bytes(imagecodecs.lzma_encode(data, preset))
+    return bytes(lzma_encode(data, preset))
 
 
 def decode_into(data: bytes, out: NDArray[Any]) -> None:
@@ -51,7 +53,7 @@ def decode_into(data: bytes, out: NDArray[Any]) -> None:
         CorruptFileError: it holds more or fewer bytes, is damaged, or lacks its end.
     """
     expected = out.nbytes
-    if imagecodecs is None:
+    if lzma_decode is None:
         decoded = _decode_with_lzma(data, expected)
     else:
         # imagecodecs returns what it has when the buffer is full or the stream ends early, its
@@ -60,8 +62,8 @@ def decode_into(data: bytes, out: NDArray[Any]) -> None:
         _check_is_one_stream(data)
         scratch = np.empty(expected + 1, np.uint8)
         try:
-            decoded = memoryview(imagecodecs.lzma_decode(data, out=scratch.data))
-        except imagecodecs.LzmaError as error:
+            decoded = memoryview(lzma_decode(data, out=scratch.data))
+        except LzmaError as error:
             raise CorruptFileError(f"damaged xz stream ({error})") from error
     if len(decoded) != expected:
         more = "more than " if len(decoded) > expected else ""

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from roverd.errors import RecordingError
 from roverd.ops.progress import Progress, Tally
 from roverd.ops.traces import trace_size, traces_below
 from roverd.parallel import map_all, thread_count
-from roverd.recorder.claim import is_claimed
+from roverd.recorder.claim import Claim, is_claimed
 from roverd.recovery import ChannelRepair, Rescue, SensorRepair, mend_sensor
 from roverd.recovery.leftovers import clear, leftovers
+from roverd.recovery.log import FOLDER
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
 
@@ -146,11 +148,36 @@ def repair(
 
 def _repair_trace(path: str, dry_run: bool, deep: bool, tally: Tally | None) -> TraceRepair:
     report = TraceRepair(path)
-    if is_claimed(path):
+    try:
+        claim = None if dry_run else _claim(path)
+        if claim is None and is_claimed(path):
+            raise RecordingError
+    except RecordingError:
         # What its recorder has not finished yet would be taken for torn.
         report.problems.append(f"{path}: is being recorded; repair it when its recorder is closed")
         return report
     rescue = Rescue(path)
+    try:
+        _repair_claimed(path, rescue, dry_run, deep, tally, report)
+    finally:
+        if claim is not None:
+            claim.release()
+    return report
+
+
+def _claim(path: str) -> Claim | None:
+    """Keep recorders away; `None` where none has been, or nothing can be changed anyway."""
+    if storage_for(path).folder_version(f"{path}/{FOLDER}") is None:
+        return None
+    try:
+        return Claim(path)
+    except OSError:
+        return None
+
+
+def _repair_claimed(
+    path: str, rescue: Rescue, dry_run: bool, deep: bool, tally: Tally | None, report: TraceRepair
+) -> None:
     try:
         _clear(path, rescue, dry_run, report)
         names = _sensors(path, report)
@@ -162,12 +189,14 @@ def _repair_trace(path: str, dry_run: bool, deep: bool, tally: Tally | None) -> 
             again = _mend(path, names, rescue, dry_run, False, None)
             report.sensors += [sensor for sensor in again if sensor.changed]
             changed = any(sensor.changed for sensor in again)
+    except OSError as error:
+        report.problems.append(_text(error, path))
+    try:
         rescue.close()
     except OSError as error:
         report.problems.append(_text(error, path))
     if rescue.folder is not None:
         report.rescue = os.path.relpath(rescue.folder, path)
-    return report
 
 
 def _clear(path: str, rescue: Rescue, dry_run: bool, report: TraceRepair) -> None:
@@ -191,7 +220,7 @@ def _sensors(path: str, report: TraceRepair) -> list[str]:
     names: list[str] = []
     for name in storage.names(path):
         folder = f"{path}/{name}"
-        if name.startswith(".") or name in report.moved:
+        if name in report.moved:
             continue
         if storage.size(f"{folder}/{META}") is not None:
             names.append(name)

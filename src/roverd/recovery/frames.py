@@ -199,6 +199,7 @@ class _Beginning:
         self.path = file.path
         self.size = size
         self.version = (file.version, size)
+        self.merging = file.merging
 
     def read(self, offset: int, size: int) -> bytes:
         """See `File.read`."""

@@ -111,7 +111,7 @@ class Rescue:
     def _place(self, path: str, suffix: str) -> str:
         """A path in the folder that is free, its parents being there."""
         relative = os.path.relpath(os.path.abspath(path), self._trace)
-        if relative.startswith(os.pardir):
+        if relative == os.pardir or relative.startswith(os.pardir + os.sep):
             raise ValueError(f"{path}: expected a file of the trace {self._trace}")
         if self.folder is None:
             self._begin()

@@ -624,7 +624,7 @@ class Channel(ABC):
         """A Python number has no type of its own: it takes the channel's where it fits."""
         try:
             array = np.array(number, self.type)
-        except (OverflowError, TypeError):
+        except (OverflowError, TypeError, ValueError):  # ValueError: NaN as an integer
             return None
         fits = KINDS[np.asarray(number).dtype.kind] <= KINDS[self.type.kind]
         return array if fits else None
