@@ -1,15 +1,13 @@
 """Channel formats `lzma` (one .xz file) and `lzmaf` (each frame an .xz stream of its own)."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.abstract.channel import Keep
 from roverd.channels.consume import Consumer
-from roverd.channels.layouts import OffsetLayout
+from roverd.channels.frame_streams import Encode, FrameStreamChannel, check_nothing_behind
 from roverd.channels.raw import SingleFileChannel, drop
 from roverd.channels.solid import SolidIndex, SolidLayout
 from roverd.channels.utils import Data, Streamable
@@ -108,7 +106,7 @@ class LzmaChannel(SingleFileChannel):
         if end == file.size and kept == count:
             return False
         if count == len(layout) and not force:
-            _check_nothing_behind(file, end)
+            check_nothing_behind(file, end, xz.MAGIC)
         if kept == count:
             return self._truncate(self.path, end, keep)
         keep(self.path, end)
@@ -158,88 +156,45 @@ class LzmaWriter:
         self._file.close()
 
 
-class LzmaFrameChannel(SingleFileChannel):
-    """Each frame an .xz stream of its own, found by the offsets in a second file, `{path}_i`.
+class LzmaFrameChannel(FrameStreamChannel):
+    """Each frame an .xz stream of its own; see `FrameStreamChannel`."""
 
-    Where the second file is missing, short, long or torn, frames are found from the data.
-    """
-
-    @property
-    def index_path(self) -> str:
-        """Path of the file with the offsets: N + 1 unsigned 64-bit integers."""
-        return f"{self.path}_i"
-
-    @property
-    def files(self) -> set[str]:
-        """Names that the channel takes in its folder."""
-        return {*super().files, os.path.basename(self.index_path)}
-
-    @property
-    def filesize(self) -> int:
-        """Bytes on disk now, of data and offsets."""
-        return super().filesize + (self._storage.size(self.index_path) or 0)
-
-    def _layout(self) -> OffsetLayout:
-        file, offsets = self._find()
-
-        def place(frame: int) -> tuple[int, int]:
-            begin, end = offsets[frame : frame + 2].tolist()
-            return begin, end - begin
-
-        layout = OffsetLayout(file, len(offsets) - 1, place, xz.decode_into)
-        end = int(offsets[-1])
-        if end != file.size:
-            layout.note = f"the {file.size - end} bytes from byte {end} on hold no whole frame"
-        return layout
+    encoding = "xz stream"
+    _magic = xz.MAGIC
 
     @property
     def codec(self) -> str:
         """`"xz"`."""
         return "xz"
 
-    def _find(self) -> tuple[File, NDArray[np.int64]]:
-        """The data file, and where frames begin and end in it."""
-        # The index is opened first: it never says more than the data that is opened after it.
-        try:
-            index = self._storage.open(self.index_path)
-        except FileNotFoundError:
-            index = None
-        file = self._storage.open(self.path)
-        version = (file.version, None if index is None else index.version)
-        # One look at the cache: another thread may change it at any moment.
-        known = self._cache
-        if known is None or known[0] != version:
-            known = (version, self._offsets(file, index))
-            self._keep(known, known[1].nbytes)
-        return file, known[1]
+    def _encoder(self, preset: int = 0, **options: Any) -> Encode:
+        if not 0 <= preset <= 9:
+            raise ValueError(f"{self.path}: preset must be 0 (fast) to 9 (small), got {preset}")
+        return lambda frame: xz.encode(frame.tobytes(), preset)
 
-    def _offsets(self, file: File, index: File | None) -> NDArray[np.int64]:
-        stored = b"" if index is None else index.read(0, index.size)
-        offsets = _agreed(np.frombuffer(stored, "<u8", len(stored) // 8), file)
-        end = int(offsets[-1])
-        if end == file.size:
-            return offsets
-        return np.concatenate([offsets, self._walk(file, end)])
+    def _decode_into(self, data: bytes, out: NDArray[Any]) -> None:
+        xz.decode_into(data, out)
 
-    def _walk(self, file: File, start: int) -> NDArray[np.int64]:
-        """Ends of the whole frames from `start` on, found from the data alone."""
-        ends: list[int] = []
-        wrong_size: CorruptFileError | None = None
-        try:
-            for stream in xz.walk(file.read, start, file.size):
-                if stream.content > self.size or (stream.whole and stream.content < self.size):
-                    if stream.offset == 0:
-                        wrong_size = self._wrong_size(stream)
-                    break
-                if stream.whole:
-                    ends.append(stream.end)
-        except CorruptFileError as error:
-            # Zeros are what a loss of power leaves of what it came before.
-            if start == 0 and not ends and any(file.read(0, xz.HEADER_SIZE)):
-                raise CorruptFileError(f"{file.path}: {error}") from error
-        if wrong_size is not None:
-            raise wrong_size
-        return np.array(ends, np.int64)
+    def walk(self, file: File, start: int, end: int) -> Iterator[int]:
+        """Find streams by their headers; see `FrameStreamChannel.walk`."""
+        for stream in xz.walk(file.read, start, end):
+            if stream.content > self.size or (stream.whole and stream.content < self.size):
+                if stream.offset == 0:
+                    raise self._not_of_frames(stream)
+                return
+            if stream.whole:
+                yield stream.end
+
+    def _is_whole(self, file: File, start: int, end: int) -> bool:
+        return xz.ends_whole(file.read, start, end)
+
+    def _check_size(self, file: File, start: int, end: int) -> None:
+        last = xz.stream_ending_at(file.read, end)
+        if last is not None and last.content != self.size:
+            raise UnsupportedError(
+                f"{self.path}: expected frames of {self.size} bytes to add others to, found "
+                f"one of {last.content} bytes; do type and shape in meta.json fit?"
+            )
 
     def is_mislabelled(self) -> bool:
         """Whether this is the file of an `lzma` channel: its first stream holds several frames.
@@ -265,17 +220,14 @@ class LzmaFrameChannel(SingleFileChannel):
         is_torn = last is None and not first.whole
         return is_torn or self._storage.size(self.index_path) is None
 
-    def _wrong_size(self, stream: xz.Stream) -> CorruptFileError:
+    def _not_of_frames(self, stream: xz.Stream) -> CorruptFileError:
         if self.is_mislabelled():
             return CorruptFileError(
                 f"{self.path}: expected one xz stream per frame of {self.size} bytes, found one "
                 f"of {stream.content} bytes or more: this is an 'lzma' file under another name; "
                 f"in the meta.json beside it, change this channel's format from 'lzmaf' to 'lzma'"
             )
-        return CorruptFileError(
-            f"{self.path}: expected xz streams of one frame ({self.size} bytes) each, found one of "
-            f"{stream.content} bytes at byte {stream.offset}; do type and shape in meta.json fit?"
-        )
+        return self._wrong_size(f"{stream.content} bytes", stream.offset)
 
     def write(self, data: Data, append: bool = False, preset: int = 0) -> None:
         """Write frames; see `Channel.write`.
@@ -307,144 +259,3 @@ class LzmaFrameChannel(SingleFileChannel):
             append: whether to keep the frames that are there.
         """
         return self._consume(stream, thread, append, batch, preset=preset)
-
-    def _replace(self, frames: NDArray[Any], preset: int = 0, **options: Any) -> None:
-        _check_preset(self.path, preset)
-        storage = self._storage
-        # The data file is moved into place before the index is.
-        with storage.replacing(self.index_path) as index, storage.replacing(self.path) as file:
-            LzmaFrameWriter(file, index, preset).add(frames)
-            # Until the new one is there, no index is better than that of other data. Emptied, not
-            # removed, since it may be a link.
-            storage.write(self.index_path, b"")
-
-    def _writer(self, append: bool, preset: int = 0, **options: Any) -> "LzmaFrameWriter":
-        _check_preset(self.path, preset)
-        storage = self._storage
-        if append and self.exists():
-            file, offsets = self._find()
-            self._check_size(file, offsets)
-            self.cut(len(offsets) - 1, drop)
-        else:
-            storage.write(self.index_path, b"")
-            storage.write(self.path, b"")
-        return LzmaFrameWriter(
-            storage.append_to(self.path), storage.append_to(self.index_path), preset
-        )
-
-    def cut(self, count: int, keep: Keep, force: bool = False) -> bool:
-        """Bring both files to exactly the first frames; see `Channel.cut`."""
-        file, offsets = self._find()
-        if count == len(offsets) - 1 and not force:
-            _check_nothing_behind(file, int(offsets[-1]))
-        storage = self._storage
-        expected = offsets[: count + 1].astype("<u8").tobytes()
-        found = storage.read(self.index_path) if storage.size(self.index_path) else b""
-        changed = found != expected
-        if found.startswith(expected):
-            # Needs no room, which there may be none of.
-            self._truncate(self.index_path, len(expected), keep)
-        else:
-            keep(self.index_path, 0)
-            storage.write(self.index_path, expected, durable=True)
-        return self._truncate(self.path, int(offsets[count]), keep) or changed
-
-    def _check_size(self, file: File, offsets: NDArray[np.int64]) -> None:
-        """Refuse to mix frames with others of another size."""
-        if len(offsets) > 1:
-            last = xz.stream_ending_at(file.read, int(offsets[-1]))
-            if last is not None and last.content != self.size:
-                raise UnsupportedError(
-                    f"{self.path}: expected frames of {self.size} bytes to add others to, found "
-                    f"one of {last.content} bytes; do type and shape in meta.json fit?"
-                )
-
-
-def _check_preset(path: str, preset: int) -> None:
-    if not 0 <= preset <= 9:
-        raise ValueError(f"{path}: preset must be 0 (fast) to 9 (small), got {preset}")
-
-
-def _check_nothing_behind(file: File, end: int) -> None:
-    """Refuse to cut off what is behind `end` when it is more than one torn stream.
-
-    Raises:
-        CorruptFileError: another stream begins there, so that the file was not torn but damaged.
-    """
-    offset = end + len(xz.MAGIC)
-    while offset < file.size:
-        piece = file.read(offset, _STREAM_SIZE)
-        if (found := piece.find(xz.MAGIC)) >= 0:
-            raise CorruptFileError(
-                f"{file.path}: damaged at byte {end}; adding frames would destroy those behind the "
-                f"damage (one begins at byte {offset + found}). Keep a copy of the file, or move "
-                f"it away and record to a new one"
-            )
-        if not piece:
-            return
-        # A stream's first bytes may lie across two pieces.
-        offset += max(1, len(piece) - len(xz.MAGIC) + 1)
-
-
-def _agreed(stored: NDArray[np.uint64], file: File) -> NDArray[np.int64]:
-    """The offsets that begin at 0, ascend, lie in the file, and end with a whole frame."""
-    if not len(stored) or stored[0] != 0:
-        return np.zeros(1, np.int64)
-    good = np.concatenate([[True], (stored[1:] > stored[:-1]) & (stored[1:] <= file.size)])
-    count = len(good) if good.all() else int(np.argmin(good))
-    offsets = stored[:count].astype(np.int64)
-
-    def ends_whole(frames: int) -> bool:
-        first, last = int(offsets[frames - 1]), int(offsets[frames])
-        return frames == 0 or xz.ends_whole(file.read, first, last)
-
-    # Usually the last frame is whole, or one of those before it. An index that lies throughout
-    # must not be looked through one by one: from the end in growing steps, then by halves.
-    whole, torn, step = len(offsets) - 1, len(offsets), 1
-    while not ends_whole(whole):
-        whole, torn, step = max(0, whole - step), whole, 2 * step
-    while torn - whole > 1:
-        middle = (whole + torn) // 2
-        whole, torn = (middle, torn) if ends_whole(middle) else (whole, middle)
-    return offsets[: whole + 1]
-
-
-class LzmaFrameWriter:
-    """Adds frames, each as an .xz stream, and then their offsets; see `Writer`.
-
-    Args:
-        file: where the frames go; it holds whole frames only.
-        index: where the offsets go; empty, or the offsets of all that is in `file`.
-        preset: liblzma's preset.
-    """
-
-    def __init__(self, file: Appender, index: Appender, preset: int) -> None:
-        self._file = file
-        self._index = index
-        self._preset = preset
-        if index.position == 0:
-            index.append(bytes(8))
-
-    def add(self, frames: NDArray[Any]) -> None:
-        """Write frames; see `Writer.add`."""
-        self.add_encoded(self.encode(frames))
-
-    def encode(self, frames: NDArray[Any]) -> list[bytes]:
-        """Compress frames; see `EncodedWriter.encode`."""
-        return map_all(lambda frame: xz.encode(frame.tobytes(), self._preset), list(frames))
-
-    def add_encoded(self, frames: Sequence[bytes]) -> None:
-        """Write frames that are xz streams; see `EncodedWriter.add_encoded`."""
-        for stream in frames:
-            self._file.append(stream)
-            self._index.append(self._file.position.to_bytes(8, "little"))
-
-    def sync(self) -> None:
-        """See `Writer.sync`."""
-        self._file.sync()
-        self._index.sync()
-
-    def close(self) -> None:
-        """Close both files."""
-        self._file.close()
-        self._index.close()

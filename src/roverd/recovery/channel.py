@@ -10,6 +10,7 @@ from roverd.channels import Channel, LzmaChannel, LzmaFrameChannel, VideoChannel
 from roverd.channels.abstract import BlobChannel
 from roverd.channels.abstract.channel import Keep
 from roverd.channels.checksums import SUM_SIZE
+from roverd.channels.frame_streams import FrameStreamChannel
 from roverd.errors import CorruptFileError, UnsupportedError
 from roverd.formats import avi
 from roverd.recovery.frames import TAIL, Check, Judge, own_check, solid_frames, stream_frames
@@ -278,8 +279,8 @@ class Part:
         elif isinstance(channel, LzmaChannel):
             if stream_frames(channel, change.offset) != count:
                 report.rebuilt.append("last stream")
-        elif isinstance(channel, LzmaFrameChannel) and change.path == channel.index_path:
-            _, offsets = channel._find()  # pyright: ignore[reportPrivateUsage]
+        elif isinstance(channel, FrameStreamChannel) and change.path == channel.index_path:
+            _, offsets = channel.find()
             report.cut = size - int(offsets[count])
             expected = offsets[: count + 1].astype("<u8").tobytes()
             index = self._storage.size(channel.index_path)

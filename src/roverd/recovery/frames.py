@@ -15,10 +15,10 @@ from roverd.channels import (
     Channel,
     JPEGBlobChannel,
     LzmaChannel,
-    LzmaFrameChannel,
     NPZBlobChannel,
     VideoChannel,
 )
+from roverd.channels.frame_streams import FrameStreamChannel
 from roverd.channels.solid import SolidIndex, check_stream
 from roverd.errors import CorruptFileError
 from roverd.formats import xz
@@ -221,7 +221,7 @@ def own_check(channel: Channel, deep: bool) -> Check | None:
         return _npz_check(channel)
     if isinstance(channel, LzmaChannel):
         return _SolidCheck(channel, deep)
-    if isinstance(channel, LzmaFrameChannel | JPEGBlobChannel) or (
+    if isinstance(channel, FrameStreamChannel | JPEGBlobChannel) or (
         isinstance(channel, VideoChannel) and channel.codec == "jpeg"
     ):
         return lambda start, stop: _readable(channel, start, stop)

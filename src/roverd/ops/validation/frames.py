@@ -7,14 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roverd.channels import (
-    Channel,
-    LzmaChannel,
-    LzmaFrameChannel,
-    NPZBlobChannel,
-    VideoChannel,
-)
+from roverd.channels import Channel, LzmaChannel, NPZBlobChannel, VideoChannel
 from roverd.channels.abstract import BlobChannel
+from roverd.channels.frame_streams import FrameStreamChannel
 from roverd.channels.layouts import Layout
 from roverd.channels.other_video import OtherVideoLayout
 from roverd.channels.solid import SolidLayout, check_stream
@@ -157,7 +152,7 @@ class _NotFinite:
 
 
 def _frames_at_once(channel: Channel, options: Options) -> int:
-    by_itself = isinstance(channel, LzmaFrameChannel | VideoChannel | BlobChannel)
+    by_itself = isinstance(channel, FrameStreamChannel | VideoChannel | BlobChannel)
     if by_itself and not options.wide:
         return 1  # several at a time are read by threads
     least = min(thread_count(), 8) if by_itself else 1

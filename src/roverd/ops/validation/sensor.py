@@ -6,6 +6,7 @@ import numpy as np
 
 from roverd import channels
 from roverd.channels import Channel, LzmaFrameChannel
+from roverd.channels.frame_streams import FrameStreamChannel
 from roverd.ops.validation.extras import check_intrinsics, check_other_files
 from roverd.ops.validation.frames import check_all_frames, check_end_frames
 from roverd.ops.validation.options import Options
@@ -170,7 +171,7 @@ def _drop_entries(
 
 def _holds_nothing(channel: Channel) -> bool:
     """Whether there is not a byte of frames (an index may be there)."""
-    if isinstance(channel, LzmaFrameChannel):
+    if isinstance(channel, FrameStreamChannel):
         return storage_for(channel.path).size(channel.path) == 0
     return channel.filesize == 0
 

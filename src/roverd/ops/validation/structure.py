@@ -7,8 +7,9 @@ import contextlib
 
 import numpy as np
 
-from roverd.channels import Channel, LzmaChannel, LzmaFrameChannel, RawChannel, VideoChannel
+from roverd.channels import Channel, LzmaChannel, RawChannel, VideoChannel
 from roverd.channels.abstract import BlobChannel
+from roverd.channels.frame_streams import FrameStreamChannel
 from roverd.channels.layouts import EmptyLayout, Layout
 from roverd.channels.solid import SolidIndex, SolidLayout
 from roverd.errors import CorruptFileError
@@ -33,7 +34,7 @@ def check_structure(channel: Channel, layout: Layout, findings: Findings, deep: 
         _check_raw(channel, findings)
     elif isinstance(channel, LzmaChannel) and isinstance(layout, SolidLayout):
         _check_solid(channel, layout, findings)
-    elif isinstance(channel, LzmaFrameChannel):
+    elif isinstance(channel, FrameStreamChannel):
         _check_offsets(channel, findings, deep)
     elif isinstance(channel, VideoChannel):
         _check_avi(channel, layout, findings, deep)
@@ -92,22 +93,22 @@ def _check_solid(channel: LzmaChannel, layout: SolidLayout, findings: Findings) 
         _check_rest(channel, index.content, findings)
 
 
-def _check_offsets(channel: LzmaFrameChannel, findings: Findings, deep: bool) -> None:
-    file, offsets = channel._find()  # pyright: ignore[reportPrivateUsage]
+def _check_offsets(channel: FrameStreamChannel, findings: Findings, deep: bool) -> None:
+    file, offsets = channel.find()
     count, end = len(offsets) - 1, int(offsets[-1])
     if end != file.size:
         findings.add(
             "torn-tail",
             channel.path,
-            f"expected xz streams of one frame each, found {count} and {file.size - end} bytes "
-            f"from byte {end} on that are none",
+            f"expected {channel.encoding}s of one frame each, found {count} and {file.size - end} "
+            f"bytes from byte {end} on that are none",
         )
     _check_index_file(channel, file.size, offsets, findings)
     if not deep or not count:
         return
     ends = [0]
     with contextlib.suppress(CorruptFileError):  # reading the frames there will say so
-        ends.extend(stream.end for stream in xz.walk(file.read, 0, end) if stream.whole)
+        ends.extend(channel.walk(file, 0, end))
     same = min(len(ends), len(offsets))
     differing = np.flatnonzero(np.array(ends[:same]) != offsets[:same])
     if len(differing):
@@ -115,13 +116,13 @@ def _check_offsets(channel: LzmaFrameChannel, findings: Findings, deep: bool) ->
         findings.add(
             "bad-index",
             channel.index_path,
-            f"expected offset {at} to be {ends[at]}, where an xz stream of the data ends, found "
+            f"expected offset {at} to be {ends[at]}, where a frame of the data ends, found "
             f"{offsets[at]}",
         )
 
 
 def _check_index_file(
-    channel: LzmaFrameChannel,
+    channel: FrameStreamChannel,
     size: int,
     offsets: "np.ndarray[tuple[int], np.dtype[np.int64]]",
     findings: Findings,
