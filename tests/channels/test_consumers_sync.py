@@ -46,7 +46,7 @@ def test_frames_are_synced_while_the_stream_goes_on(
         data = (
             [f"{tmp_path}/x/{number:06d}.{case.format}"] if case.folder else [str(tmp_path / "x")]
         )
-        index = [f"{tmp_path}/x_i"] if case.format == "lzmaf" else []
+        index = [f"{tmp_path}/x_i"] if case.indexed else []
         folder = [str(tmp_path / "x")] if case.folder else []
         wanted = [*data, *index, *folder]
         wait_until(

@@ -88,7 +88,7 @@ COMPLETED = [
     ("roverd ext", ["extract"]),
     ("roverd extract demo --st", ["--start"]),
     ("roverd checksum --algorithm ", ["md5", "sha256", "xxh3_128"]),
-    ("roverd unblobify demo new --format ", ["lzma", "lzmaf", "raw"]),
+    ("roverd unblobify demo new --format ", ["lzma", "lzmaf", "pcof", "raw", "zstdf"]),
 ]
 NOT_COMPLETED = ["roverd info wa", "roverd checksum --include ", "roverd extract demo ne"]
 

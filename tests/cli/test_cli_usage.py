@@ -132,11 +132,11 @@ def test_help_names_no_default_that_is_none(name: str, said: Said):
         ),
         (
             ["unblobify", "a", "b", "--format", "zip"],
-            "--format: expected lzma, lzmaf or raw, got 'zip'",
+            "--format: expected lzma, lzmaf, pcof, raw or zstdf, got 'zip'",
         ),
         (
             ["unblobify", "a", "b", "--format", "None"],
-            "--format: expected lzma, lzmaf or raw, got 'None'",
+            "--format: expected lzma, lzmaf, pcof, raw or zstdf, got 'None'",
         ),
         (
             ["checksum", "a", "b", "--algorithm", "None"],

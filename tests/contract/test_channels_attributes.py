@@ -10,23 +10,28 @@ import pytest
 
 from roverd import channels
 from roverd.channels import Channel, RawChannel
+from roverd.errors import MetadataError
 from support.channels import BY_NAME, CASES, IMAGE_SHAPE, Case, MakeChannel, Place, values
 
 ARGUMENTS = {
     "raw": {},
     "lzma": {},
     "lzmaf": {},
+    "pcof": {},
+    "zstdf": {"filter": "planes"},
     "npz": {"workers": 3, "length": 2, "compress": True},
     "mjpg": {"resolution": (32, 8), "interp": "linear"},
     "jpg": {"workers": 3, "length": 2},
 }
 
 
-def test_the_six_formats_have_the_classes_that_the_api_names() -> None:
+def test_the_formats_have_the_classes_that_the_api_names() -> None:
     assert {name: kind.__name__ for name, kind in channels.CHANNEL_TYPES.items()} == {
         "raw": "RawChannel",
         "lzma": "LzmaChannel",
         "lzmaf": "LzmaFrameChannel",
+        "pcof": "PcoFrameChannel",
+        "zstdf": "ZstdFrameChannel",
         "mjpg": "VideoChannel",
         "npz": "NPZBlobChannel",
         "jpg": "JPEGBlobChannel",
@@ -85,7 +90,7 @@ def test_filesize_is_the_bytes_of_all_files_now(
         channel.write(case.upto(1, count), append=True)
         files = place.files(channel.path)
         assert channel.filesize == sum(map(len, files.values()))
-        assert len(files) == {"lzmaf": 2}.get(case.format, count if case.folder else 1)
+        assert len(files) == (2 if case.indexed else count if case.folder else 1)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -122,6 +127,8 @@ def _of(case: Case) -> tuple[str, tuple[int, ...]]:
         ("RawChannel", "path dtype shape"),
         ("LzmaChannel", "path dtype shape"),
         ("LzmaFrameChannel", "path dtype shape"),
+        ("PcoFrameChannel", "path dtype shape"),
+        ("ZstdFrameChannel", "path dtype shape filter=None"),
         ("VideoChannel", "path dtype shape resolution=None interp='area'"),
         ("NPZBlobChannel", "path dtype shape workers=8 length=None compress=False"),
         ("JPEGBlobChannel", "path dtype shape workers=8 length=None"),
@@ -143,6 +150,10 @@ def test_constructors_begin_with_the_arguments_of_the_api(name: str, expected: s
         ("Channel.consume", "stream thread=False"),
         ("LzmaFrameChannel.write", "data append=False preset=0"),
         ("LzmaFrameChannel.consume", "stream thread=False preset=0 batch=8"),
+        ("PcoFrameChannel.write", "data append=False level=8"),
+        ("PcoFrameChannel.consume", "stream thread=False level=8 batch=8"),
+        ("ZstdFrameChannel.write", "data append=False level=1"),
+        ("ZstdFrameChannel.consume", "stream thread=False level=1 batch=8"),
         ("VideoChannel.consume", "stream thread=False fps=10.0"),
         ("NPZBlobChannel.consume", "stream thread=False append=False"),
         ("JPEGBlobChannel.consume", "stream thread=False append=False"),
@@ -264,10 +275,14 @@ DTYPES = ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "c8"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["raw", "lzma", "lzmaf", "npz"])
+@pytest.mark.parametrize("name", ["raw", "lzma", "lzmaf", "pcof", "zstdf", "npz"])
 def test_every_type_and_number_of_dimensions_reads_back(
     name: str, dtype: str, tmp_path: Path
 ) -> None:
+    if name == "pcof" and dtype[1:] == "1":
+        with pytest.raises(MetadataError, match=r"x: format 'pcof' .*'zstdf' takes every type"):
+            channels.from_config(tmp_path / "x", name, dtype, (2,))
+        return
     for shape in ((), (1,), (2, 1, 3)):
         frames = values(range(4), dtype, shape)
         channel = channels.from_config(tmp_path / str(len(shape)), name, dtype, shape)

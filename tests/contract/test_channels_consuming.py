@@ -105,10 +105,11 @@ def test_batches_and_lists_of_frames(case: Case, make_channel: MakeChannel, kind
     for items in _in_groups(case).values():
         channel.consume(SOURCES[kind](items))
         case.check(channel.read(), case.upto(COUNT))
-    if case.format == "lzmaf":
+    if case.indexed:
+        option = {"preset": 1} if case.format == "lzmaf" else {"level": 1}
         for batch in (0, 1, 3, 100):
             for items in ([list(case.upto(8)), list(case.upto(COUNT - 8, 8))], case.upto(COUNT)):
-                channel.consume(SOURCES[kind](items), preset=1, batch=batch)
+                channel.consume(SOURCES[kind](items), batch=batch, **option)
                 case.check(channel.read(), case.upto(COUNT))
 
 

@@ -25,6 +25,8 @@ from roverd.channels.abstract import BlobChannel
 from roverd.errors import CorruptFileError, UnsupportedError
 from support.avi import DATA, EXPECTED, NAMES, load, truth
 from support.channels import (
+    ENDS,
+    INDEXED,
     Array,
     avi_chunks,
     decodable,
@@ -47,7 +49,8 @@ from support.traces import (
     stored_frames,
 )
 
-ARRAYS = ("raw", "lzma", "lzmaf", "npz")
+ARRAYS = ("raw", "lzma", "lzmaf", "pcof", "zstdf", "npz")
+OF_BYTES = tuple(kind for kind in ARRAYS if kind != "pcof")  # pcodec takes 16 bits and more
 IMAGES = ("mjpg", "jpg")
 COUNT = 5
 IMAGE = (HEIGHT, WIDTH, 3)
@@ -118,7 +121,7 @@ def test_every_range_of_images_comes_over(before: str, after: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("before", IMAGES)
-@pytest.mark.parametrize("after", ARRAYS)
+@pytest.mark.parametrize("after", OF_BYTES)
 def test_images_become_arrays_of_their_pixels(before: str, after: str, tmp_path: Path) -> None:
     source, frames = source_of(tmp_path / "s", before)
     target = channels.from_config(tmp_path / "copy", after, "u1", IMAGE)
@@ -126,7 +129,7 @@ def test_images_become_arrays_of_their_pixels(before: str, after: str, tmp_path:
     np.testing.assert_array_equal(copied(target, after), frames[1:4])
 
 
-@pytest.mark.parametrize("before", ARRAYS)
+@pytest.mark.parametrize("before", OF_BYTES)
 @pytest.mark.parametrize("after", IMAGES)
 def test_arrays_become_images_that_show_them(before: str, after: str, tmp_path: Path) -> None:
     numbers = [40000, 3, 65535, 1]
@@ -137,7 +140,11 @@ def test_arrays_become_images_that_show_them(before: str, after: str, tmp_path: 
     assert [shown_number(frame) for frame in copied(target, after)] == numbers[1:]
 
 
-SAME_CODEC = [("lzmaf", "lzmaf"), ("npz", "npz"), *itertools.product(IMAGES, IMAGES)]
+SAME_CODEC = [
+    *((kind, kind) for kind in INDEXED),
+    ("npz", "npz"),
+    *itertools.product(IMAGES, IMAGES),
+]
 
 
 @pytest.mark.parametrize("before, after", SAME_CODEC)
@@ -148,9 +155,9 @@ def test_frames_of_one_codec_move_as_they_are(before: str, after: str, tmp_path:
     for start, stop in ranges(COUNT):
         target.copy_from(source, start, stop)
         assert stored_frames(tmp_path, "copy", after) == stored[start:stop]
-        if after == "lzmaf":
+        if after in INDEXED:
             ends = np.fromfile(tmp_path / "copy_i", "<u8").tolist()
-            assert ends == [0, *stream_ends((tmp_path / "copy").read_bytes())]
+            assert ends == [0, *ENDS[after]((tmp_path / "copy").read_bytes())]
 
 
 def test_a_damaged_frame_moves_as_it_is(tmp_path: Path) -> None:
@@ -278,7 +285,7 @@ def test_a_channel_is_not_copied_onto_itself(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_was_moved_adds_up(kind: str, tmp_path: Path) -> None:
     source, _ = source_of(tmp_path / "s", kind)
-    for after in FORMATS[:4] if kind in ARRAYS else IMAGES:
+    for after in ARRAYS if kind in ARRAYS else IMAGES:
         moved: list[int] = []
         target = channels.from_config(tmp_path / after, after, source.type.str[1:], source.shape)
         target.copy_from(source, 1, 4, moved.append)
@@ -301,7 +308,7 @@ def test_only_channels_with_a_codec_give_encoded_frames(tmp_path: Path) -> None:
 # ── torn tails ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", ["raw", "lzma", "lzmaf", "mjpg"])
+@pytest.mark.parametrize("kind", ["raw", "lzma", *INDEXED, "mjpg"])
 @pytest.mark.parametrize("share", [0.35, 0.6, 0.85])
 def test_of_a_torn_file_the_whole_frames_are_copied(
     kind: str, share: float, tmp_path: Path
@@ -314,7 +321,7 @@ def test_of_a_torn_file_the_whole_frames_are_copied(
     whole = {
         "raw": lambda: len(data) // frames[0].nbytes,
         "lzma": lambda: len(decodable(data)) // frames[0].nbytes,
-        "lzmaf": lambda: len(stream_ends(data)),
+        **{name: lambda name=name: len(ENDS[name](data)) for name in INDEXED},
         "mjpg": lambda: len(avi_chunks(data)),
     }[kind]()
     assert 0 <= whole < 12
@@ -520,7 +527,7 @@ def test_another_codec_is_copied_whole_and_becomes_jpegs_in_part(
 
 
 @pytest.mark.parametrize("before", IMAGES)
-@pytest.mark.parametrize("after", FORMATS)
+@pytest.mark.parametrize("after", (*OF_BYTES, *IMAGES))
 def test_frames_are_copied_as_they_are_stored_whatever_reading_makes_of_them(
     before: str, after: str, tmp_path: Path
 ) -> None:

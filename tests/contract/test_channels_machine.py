@@ -149,7 +149,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.place.cut(self.channel.path, kept)
         self.recount()
 
-    @precondition(lambda self: self.case.format == "lzmaf")
+    @precondition(lambda self: self.case.indexed)
     @rule(part=PARTS, gone=st.booleans())
     def cut_index(self, part: float, gone: bool) -> None:
         path = f"{self.channel.path}_i"

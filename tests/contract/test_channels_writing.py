@@ -167,7 +167,7 @@ def test_replacing_through_links_replaces_what_they_point_to(
     target = make_channel(COUNT, name="target")
     link = make_channel(name="link")
     os.symlink("target", link.path)
-    if case.format == "lzmaf":
+    if case.indexed:
         os.symlink("target_i", f"{link.path}_i")
     case.check(link.read(), case.upto(COUNT))
     for write in (
@@ -179,7 +179,7 @@ def test_replacing_through_links_replaces_what_they_point_to(
         write()
         assert os.path.islink(link.path)
         case.check(target.read(), link.read())
-        if case.format == "lzmaf":
+        if case.indexed:
             assert os.path.islink(f"{link.path}_i")
             index = np.frombuffer(place.files(target.path)["target_i"], "<u8")
             assert len(index) == len(link) + 1

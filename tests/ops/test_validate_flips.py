@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from roverd import channels, ops
-from support.channels import avi_chunks
+from support.channels import INDEXED, avi_chunks
 from support.damage import deflate, flip
 from support.traces import numbered, pictures, record, ticks
 
@@ -55,8 +55,13 @@ def flips(path: Path, step: int) -> Iterator[int]:
         path.write_bytes(good)
 
 
-@pytest.mark.parametrize("kind, name", [("lzma", "x"), ("lzmaf", "x"), ("lzmaf", "x_i")])
-def test_any_flip_in_an_xz_file_or_its_index_is_found(tmp_path: Path, kind: str, name: str):
+@pytest.mark.parametrize(
+    "kind, name",
+    [("lzma", "x"), ("lzmaf", "x"), ("zstdf", "x"), *((kind, "x_i") for kind in INDEXED)],
+)
+def test_any_flip_in_a_file_with_check_sums_or_an_index_is_found(
+    tmp_path: Path, kind: str, name: str
+):
     make(tmp_path, kind)
     for position in flips(tmp_path / "s" / name, 3 if name == "x" else 1):
         assert errors(tmp_path), position

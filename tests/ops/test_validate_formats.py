@@ -12,7 +12,7 @@ import pytest
 from roverd import ops
 from roverd.channels import from_config
 from support import avi
-from support.channels import avi_chunks, ffmpeg
+from support.channels import INDEXED, avi_chunks, ffmpeg
 from support.damage import cut, exchange, extend, rewrite_index
 from support.traces import SHORT, numbered, pictures, record, record_trace, ticks
 
@@ -20,7 +20,7 @@ COUNT = 7
 FRAMES = numbered(COUNT, (4, 6), "u2")
 FRAME_SIZE = 48
 JPEGS = pictures(COUNT, 24, 32)
-KINDS = {"raw", "lzma", "lzmaf", "npz", "jpg", "mjpg"}
+KINDS = {"raw", "lzma", *INDEXED, "npz", "jpg", "mjpg"}
 
 
 def make(root: Path, kind: str) -> Path:
@@ -126,7 +126,7 @@ def test_an_avi_with_another_codec_is_read_and_its_damage_found(tmp_path: Path):
 
 @pytest.mark.parametrize("deep", [False, True], ids=["structure", "deep"])
 @pytest.mark.parametrize("left", [0.0, 0.02, 0.3, 0.62, 0.9, 0.999])
-@pytest.mark.parametrize("kind", ["raw", "lzma", "lzmaf", "mjpg"])
+@pytest.mark.parametrize("kind", ["raw", "lzma", *INDEXED, "mjpg"])
 def test_files_that_were_cut_off_are_found_wherever(
     tmp_path: Path, kind: str, left: float, deep: bool
 ):
@@ -138,7 +138,7 @@ def test_files_that_were_cut_off_are_found_wherever(
     assert {file for _, file in found} <= {"s/x", "s/x_i"}
 
 
-@pytest.mark.parametrize("kind", ["raw", "lzma", "lzmaf"])
+@pytest.mark.parametrize("kind", ["raw", "lzma", *INDEXED])
 def test_every_point_to_cut_at_is_found(tmp_path: Path, kind: str):
     path = make(tmp_path, kind)
     for size in range(path.stat().st_size - 1, -1, -7):
@@ -160,7 +160,7 @@ def test_blobs_that_were_cut_off_are_found(tmp_path: Path, kind: str, number: in
     [
         ("raw", ["torn-tail"]),
         ("lzma", ["extra-bytes"]),
-        ("lzmaf", ["torn-tail"]),
+        *((kind, ["torn-tail"]) for kind in INDEXED),
         ("mjpg", ["extra-bytes"]),
     ],
 )

@@ -15,7 +15,7 @@ from roverd.recovery import Rescue, SensorRepair, mend_sensor
 from support.channels import Case
 from support.traces import Recorded, numbered, pictures, plain_frames, record, stored_frames, ticks
 
-KINDS = ("raw", "lzma", "lzmaf", "mjpg", "npz", "jpg")
+KINDS = ("raw", "lzma", "lzmaf", "pcof", "zstdf", "mjpg", "npz", "jpg")
 SHAPE, HEIGHT, WIDTH = (3, 5), 24, 32
 RATE = 10.0
 SIZE = 30  # bytes of a frame of `SHAPE`

@@ -26,11 +26,11 @@ from recovery.mending import (
 from roverd.channels import LzmaChannel
 from roverd.errors import RoverdWarning
 from roverd.sensors import DynamicSensor
-from support.channels import decodable, whole_frames
+from support.channels import INDEXED, decodable, whole_frames
 from support.damage import cut, extend, rewrite_index
 
 COUNT = 4
-FILES = ("raw", "lzma", "lzmaf", "mjpg")
+FILES = ("raw", "lzma", *INDEXED, "mjpg")
 
 
 @pytest.mark.parametrize("sums", [False, True])
@@ -94,18 +94,19 @@ def test_timestamps_cut_anywhere_bring_all_to_their_length(tmp_path: Path, size:
     expect_sound(made.path)
 
 
+@pytest.mark.parametrize("kind", INDEXED)
 @pytest.mark.parametrize("size", range(8 * (COUNT + 1) + 1))
-def test_an_index_cut_anywhere_is_rebuilt(tmp_path: Path, size: int):
-    made = make(tmp_path / "t", ["lzmaf"], COUNT)
-    before = (made.path / "lzmaf_i").read_bytes()
-    cut(made.path / "lzmaf_i", size)
+def test_an_index_cut_anywhere_is_rebuilt(tmp_path: Path, size: int, kind: str):
+    made = make(tmp_path / "t", [kind], COUNT)
+    before = (made.path / f"{kind}_i").read_bytes()
+    cut(made.path / f"{kind}_i", size)
     report, _ = mend(made.path)
     assert (report.status, report.frames) == (0, COUNT)
     assert [channel.rebuilt for channel in report.channels] == [
         [],
         ["index"] if size < len(before) else [],
     ]
-    assert (made.path / "lzmaf_i").read_bytes() == before
+    assert (made.path / f"{kind}_i").read_bytes() == before
     expect_sound(made.path)
 
 
@@ -119,25 +120,27 @@ def test_an_index_cut_anywhere_is_rebuilt(tmp_path: Path, size: int):
         pytest.param(lambda offsets: np.append(offsets[:-2], [2**63, 2**64 - 1]), id="huge"),
     ],
 )
+@pytest.mark.parametrize("kind", INDEXED)
 @pytest.mark.parametrize("torn", [False, True])
-def test_an_index_that_lies_is_rebuilt(tmp_path: Path, damage: object, torn: bool):
-    made = make(tmp_path / "t", ["lzmaf"], COUNT)
-    before = (made.path / "lzmaf_i").read_bytes()
-    rewrite_index(made.path / "lzmaf_i", damage)
+def test_an_index_that_lies_is_rebuilt(tmp_path: Path, damage: object, torn: bool, kind: str):
+    made = make(tmp_path / "t", [kind], COUNT)
+    before = (made.path / f"{kind}_i").read_bytes()
+    rewrite_index(made.path / f"{kind}_i", damage)
     if torn:
-        cut(made.path / "lzmaf", -1)
+        cut(made.path / kind, -1)
     left = COUNT - torn
     report, _ = mend(made.path)
     assert (report.status, report.frames) == (3 if torn else 0, left)
-    assert (made.path / "lzmaf_i").read_bytes() == before[: 8 * (left + 1)]
+    assert (made.path / f"{kind}_i").read_bytes() == before[: 8 * (left + 1)]
     expect_mended(made, left)
     expect_sound(made.path)
 
 
-def test_an_index_that_is_missing_is_rebuilt(tmp_path: Path):
-    made = make(tmp_path / "t", ["lzmaf"], COUNT)
+@pytest.mark.parametrize("kind", INDEXED)
+def test_an_index_that_is_missing_is_rebuilt(tmp_path: Path, kind: str):
+    made = make(tmp_path / "t", [kind], COUNT)
     before = contents(tmp_path / "t")
-    (made.path / "lzmaf_i").unlink()
+    (made.path / f"{kind}_i").unlink()
     report, rescued = mend(made.path)
     # Nothing was cut off or written over.
     assert (report.status, rescued, contents(tmp_path / "t")) == (0, None, before)
@@ -173,11 +176,13 @@ def test_channels_of_all_lengths_get_that_of_the_shortest(tmp_path: Path):
         "raw": (9, 2),
         "lzma": (10, 3),
         "lzmaf": (7, 0),
+        "pcof": (10, 3),
+        "zstdf": (10, 3),
         "mjpg": (10, 3),
         "npz": (8, 1),
         "jpg": (10, 3),
     }
-    assert (report.frames, report.lost, report.status) == (7, 15, 3)
+    assert (report.frames, report.lost, report.status) == (7, 21, 3)
     expect_mended(made, 7)
     expect_all_kept(before, tmp_path / "t", rescued)
     expect_sound(made.path)

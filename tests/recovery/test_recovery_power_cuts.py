@@ -24,11 +24,11 @@ from recovery.mending import (
 )
 from roverd.formats.avi import AviWriter
 from support.avi import MemoryFile
-from support.channels import avi_chunks
+from support.channels import INDEXED, avi_chunks
 from support.traces import Recorded, stored_frames
 
 COUNT = 9
-FILES = ("ts", "raw", "lzma", "lzmaf", "lzmaf_i", "mjpg")
+FILES = ("ts", "raw", "lzma", *INDEXED, *(f"{kind}_i" for kind in INDEXED), "mjpg")
 SUMS = tuple(f"{kind}_x" for kind in ("ts", *KINDS))
 
 
@@ -53,9 +53,9 @@ def ends(made: Recorded, file: str) -> list[int]:
     """Where each frame ends in a file."""
     data = (made.path / file).read_bytes()
     match file:
-        case "lzmaf":
-            return np.fromfile(made.path / "lzmaf_i", "<u8")[1:].tolist()
-        case "lzmaf_i":
+        case "lzmaf" | "pcof" | "zstdf":
+            return np.fromfile(made.path / f"{file}_i", "<u8")[1:].tolist()
+        case "lzmaf_i" | "pcof_i" | "zstdf_i":
             return [8 * number + 16 for number in range(COUNT)]
         case "mjpg":
             return [offset + size + size % 2 for offset, size in avi_chunks(data)]

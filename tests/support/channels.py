@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 import imageio_ffmpeg
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
+from pcodec import standalone
 
 from roverd import channels
 
@@ -103,6 +105,11 @@ class Case:
     raw_bytes: bool = False
     folder: bool = False
 
+    @property
+    def indexed(self) -> bool:
+        """Whether frames are encoded one by one, with their offsets in a file of their own."""
+        return self.format in INDEXED
+
     def open(self, path: str) -> channels.Channel:
         """The channel at a path."""
         return channels.from_config(path, self.format, self.dtype, self.shape, args=self.args)
@@ -133,10 +140,16 @@ class Case:
         return self.name
 
 
+INDEXED = ("lzmaf", "pcof", "zstdf")
+"""Formats with an index `_i`."""
+
 CASES = [
     Case("raw", "raw", groups=True, raw_bytes=True),
     Case("lzma", "lzma", groups=True, raw_bytes=True),
     Case("lzmaf", "lzmaf", groups=True),
+    Case("pcof", "pcof", groups=True),
+    Case("zstdf", "zstdf", groups=True),
+    Case("zstdf-delta", "zstdf", args={"filter": "delta-planes"}, groups=True),
     Case("npz", "npz", folder=True),
     Case("npz-deflated", "npz", args={"compress": True}, folder=True),
     Case("mjpg", "mjpg", "u1", IMAGE_SHAPE, lossy=True),
@@ -245,6 +258,36 @@ def stream_ends(data: bytes) -> list[int]:
     return ends
 
 
+def zstd_ends(data: bytes) -> list[int]:
+    """Where each whole one of concatenated zstd frames ends."""
+    ends: list[int] = []
+    total = len(data)
+    while data:
+        decoder = zstandard.ZstdDecompressor().decompressobj()
+        decoder.decompress(data)
+        if not decoder.eof:
+            break
+        data = decoder.unused_data
+        ends.append(total - len(data))
+    return ends
+
+
+def pco_ends(data: bytes) -> list[int]:
+    """Where each whole one of concatenated pco files ends. (None of ours has its magic inside.)"""
+    ends: list[int] = []
+    for piece in data.split(b"pco!")[1:]:
+        try:
+            standalone.simple_decompress(b"pco!" + piece)
+        except RuntimeError:
+            break
+        ends.append(len(piece) + 4 + (ends[-1] if ends else 0))
+    return ends
+
+
+ENDS = {"lzmaf": stream_ends, "pcof": pco_ends, "zstdf": zstd_ends}
+"""By format with an index: where the whole frames in the data end."""
+
+
 def avi_chunks(data: bytes, name: bytes = b"00dc") -> list[tuple[int, int]]:
     """Offset and size of the whole payloads of an AVI, found by going from chunk to chunk."""
     found: list[tuple[int, int]] = []
@@ -275,8 +318,8 @@ def whole_frames(case: Case, files: Files, name: str) -> int:
         return len(data) // size
     if case.format == "lzma":
         return len(decodable(data)) // size
-    if case.format == "lzmaf":
-        return len(stream_ends(data))
+    if case.indexed:
+        return len(ENDS[case.format](data))
     return len(avi_chunks(data))
 
 

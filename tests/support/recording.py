@@ -17,6 +17,7 @@ from PIL import Image
 from roverd import Recorder
 from roverd.recorder import RecordedSensor
 from support.channels import CASES, Array, Case, ffmpeg
+from support.plain import decode_plainly
 
 CHANNELS = {
     case.name: {
@@ -77,9 +78,13 @@ def read_plainly(case: Case, path: Path) -> Array:
         case "lzma":
             data = lzma.decompress(path.read_bytes()) if path.stat().st_size else b""
             return np.frombuffer(data, dtype).reshape(-1, *case.shape)
-        case "lzmaf":
-            data = b"".join(map(lzma.decompress, encoded_frames(case, path)))
-            return np.frombuffer(data, dtype).reshape(-1, *case.shape)
+        case "lzmaf" | "pcof" | "zstdf":
+            kind = case.args.get("filter")
+            frames = [
+                decode_plainly(one, case.format, dtype, case.shape, kind)
+                for one in encoded_frames(case, path)
+            ]
+            return np.stack([np.empty(case.shape, dtype), *frames])[1:]
         case "npz":
             return np.stack([np.load(file)["data"] for file in sorted(path.glob("*.npz"))])
         case "jpg":
@@ -94,7 +99,7 @@ def encoded_frames(case: Case, path: Path) -> list[bytes]:
     if case.folder:
         return [file.read_bytes() for file in sorted(path.iterdir()) if file.is_file()]
     data = path.read_bytes()
-    if case.format == "lzmaf":
+    if case.indexed:
         ends = np.fromfile(f"{path}_i", "<u8").tolist()
         assert ends[0] == 0
         assert ends[-1] == len(data)

@@ -119,6 +119,8 @@ RIG = {
             "notes": ChannelOfRig(7, "lzma", "i2", (5, 7)),
             "stored": ChannelOfRig(0, "npz", "c8", (4, 9)),
             "deflated": ChannelOfRig(1, "npz", "f8", (40,), {"compress": True}),
+            "packed": ChannelOfRig(2, "pcof", "i2", (5, 7)),
+            "quick": ChannelOfRig(3, "zstdf", "u2", (16, 64), {"filter": "delta-planes"}),
         },
     ),
 }

@@ -89,7 +89,7 @@ def check_readable(path: str, safe: Safe) -> dict[str, list[int]]:
     return found
 
 
-_UNCHECKED = ("raw", "mjpg", "jpg", "npz")
+_UNCHECKED = ("raw", "pcof", "mjpg", "jpg", "npz")
 
 
 @_expecting_warnings()

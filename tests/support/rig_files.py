@@ -13,6 +13,7 @@ from shutil import which
 import numpy as np
 
 from support.channels import ffmpeg
+from support.plain import decode_plainly
 from support.rig import RIG, Array, ChannelOfRig, check_numbers
 
 Numbers = Mapping[str, Sequence[int]]
@@ -76,6 +77,11 @@ def _plain(file: str, spec: ChannelOfRig, tools: bool) -> tuple[Array, list[byte
         streams = _streams(file)
         _test_xz(file, tools)
         return shaped(b"".join(map(lzma.decompress, streams))), streams
+    if spec.format in ("pcof", "zstdf"):
+        frames = _streams(file)
+        kind = spec.args.get("filter")
+        plain = [decode_plainly(one, spec.format, spec.type, spec.shape, kind) for one in frames]
+        return np.stack([np.empty(spec.shape, spec.type), *plain])[1:], frames
     if spec.format == "mjpg":
         images = _jpegs(file)
         content = _decoded(file, len(images)) if images and tools else None

@@ -1,7 +1,7 @@
 """Recordings made without roverd, and plain decodes of them.
 
 Everything here knows the format from its description alone: NumPy, the standard library's `lzma`,
-Pillow for JPEG, and an AVI of nothing but what the format needs.
+pcodec, zstandard, Pillow for JPEG, and an AVI of nothing but what the format needs.
 """
 
 import io
@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from support.plain import decode_plainly, encode_plainly
 
 DATA = Path(__file__).parents[1] / "data"
 SHORT = DATA / "traces" / "short"
@@ -114,7 +116,7 @@ def xz_frames(folder: Path, name: str, dtype: str, shape: Sequence[int]) -> np.n
 def stored_frames(folder: Path, name: str, kind: str) -> list[bytes]:
     """The bytes of each frame of a channel, as they are stored."""
     match kind:
-        case "lzmaf":
+        case "lzmaf" | "pcof" | "zstdf":
             data = (folder / name).read_bytes()
             offsets = np.fromfile(folder / f"{name}_i", "<u8").tolist()
             return [data[begin:end] for begin, end in itertools.pairwise(offsets)]
@@ -150,8 +152,8 @@ def plain_frames(folder: Path, name: str, entry: Mapping[str, Any]) -> np.ndarra
         return decoded(stored)
     if kind == "npz":
         return np.stack([np.load(io.BytesIO(data))["data"] for data in stored])
-    frames = [np.frombuffer(lzma.decompress(data), dtype).reshape(shape) for data in stored]
-    return np.stack(frames)
+    filter = entry.get("args", {}).get("filter")
+    return np.stack([decode_plainly(data, kind, dtype, shape, filter) for data in stored])
 
 
 @dataclass
@@ -213,8 +215,8 @@ def _write_channel(path: Path, kind: str, frames: Any, pixels: np.ndarray) -> No
             frames.tofile(path)
         case "lzma":
             path.write_bytes(lzma.compress(frames.tobytes()))
-        case "lzmaf":
-            streams = [lzma.compress(frame.tobytes(), preset=0) for frame in frames]
+        case "lzmaf" | "pcof" | "zstdf":
+            streams = [encode_plainly(np.asarray(frame), kind) for frame in frames]
             path.write_bytes(b"".join(streams))
             offsets = np.cumsum([0, *map(len, streams)])
             offsets.astype("<u8").tofile(f"{path}_i")

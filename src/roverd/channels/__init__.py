@@ -12,8 +12,10 @@ from roverd.channels.abstract.channel import Path
 from roverd.channels.blob import JPEGBlobChannel, NPZBlobChannel
 from roverd.channels.checksums import METHOD
 from roverd.channels.lzma import LzmaChannel, LzmaFrameChannel
+from roverd.channels.pco import PcoFrameChannel
 from roverd.channels.raw import RawChannel
 from roverd.channels.video import VideoChannel
+from roverd.channels.zstd import ZstdFrameChannel
 from roverd.errors import MetadataError
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
     "LzmaChannel",
     "LzmaFrameChannel",
     "NPZBlobChannel",
+    "PcoFrameChannel",
     "RawChannel",
     "VideoChannel",
+    "ZstdFrameChannel",
     "abstract",
     "from_config",
     "utils",
@@ -34,6 +38,8 @@ CHANNEL_TYPES: dict[str, type[Channel]] = {
     "raw": RawChannel,
     "lzma": LzmaChannel,
     "lzmaf": LzmaFrameChannel,
+    "pcof": PcoFrameChannel,
+    "zstdf": ZstdFrameChannel,
     "mjpg": VideoChannel,
     "npz": NPZBlobChannel,
     "jpg": JPEGBlobChannel,

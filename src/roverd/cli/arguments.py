@@ -79,9 +79,9 @@ TracePaths = Annotated[
 """Folders, given first and without a flag. The parser lets none pass: see `usage.required`."""
 
 
-def one_of(*choices: str) -> PrimitiveConstructorSpec[Any]:
-    """One of these words."""
-    return value(f"{{{','.join(choices)}}}", str, choices)
+def one_of(*choices: str, metavar: str | None = None) -> PrimitiveConstructorSpec[Any]:
+    """One of these words; `metavar` stands for them where they are long."""
+    return value(metavar or f"{{{','.join(choices)}}}", str, choices)
 
 
 def whole(metavar: str, least: int) -> PrimitiveConstructorSpec[Any]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from roverd.ops import Converted
 
 _Source = Annotated[TracePath, tyro.conf.arg(metavar="SRC")]
-_Format = Literal["raw", "lzma", "lzmaf"]
+_Format = Literal["raw", "lzma", "lzmaf", "pcof", "zstdf"]
 
 
 def blobify(
@@ -24,8 +24,8 @@ def blobify(
     """Make the same trace with a file for each frame of large channels.
 
     mjpg becomes jpg, its JPEGs as they are; raw with frames of more than 4 KiB becomes stored npz;
-    lzma and lzmaf become deflated npz. Small raw channels, such as timestamps, stay as they are.
-    The new trace appears when it is complete.
+    lzma, lzmaf, pcof and zstdf become deflated npz. Small raw channels, such as timestamps, stay as
+    they are. The new trace appears when it is complete.
 
     Example: `roverd blobify /data/recordings/walk /tmp/walk-blobs`.
 
@@ -46,7 +46,9 @@ def blobify(
 def unblobify(
     src: _Source,
     dst: NewTrace,
-    format: Annotated[Optional[_Format], one_of(*get_args(_Format)), NO_DEFAULT] = None,
+    format: Annotated[
+        Optional[_Format], one_of(*get_args(_Format), metavar="FORMAT"), NO_DEFAULT
+    ] = None,
     fps: Annotated[Optional[float], number("RATE", above=0), NO_DEFAULT] = None,
     as_json: Json = False,
 ) -> int:
@@ -60,7 +62,8 @@ def unblobify(
     Args:
         src: the trace's folder.
         dst: the new trace's folder; there must be none.
-        format: what npz becomes; by default what it was before blobify, otherwise raw.
+        format: what npz becomes: raw, lzma, lzmaf, pcof or zstdf; by default what it was before
+            blobify, otherwise raw.
         fps: frames per second of AVIs; by default what they had before blobify, otherwise the
             sensor's mean rate.
         as_json: print one JSON object instead.

@@ -30,8 +30,9 @@ _BLOB_ARGUMENTS = ("workers", "length")
 _USUAL_RATE = 10.0  # as `VideoChannel.write` has it
 _LOWEST_RATE, _HIGHEST_RATE = 1e-5, 1e6
 
-ArrayFormat = Literal["raw", "lzma", "lzmaf"]
+ArrayFormat = Literal["raw", "lzma", "lzmaf", "pcof", "zstdf"]
 _ARRAY_FORMATS = get_args(ArrayFormat)
+_COMPRESSED = tuple(name for name in _ARRAY_FORMATS if name != "raw")
 
 
 @dataclass
@@ -77,8 +78,8 @@ def blobify(
     """Make a trace whose large channels keep each frame in a file of its own.
 
     `mjpg` becomes `jpg`, its JPEGs as they are; `raw` with frames of more than 4 KiB becomes stored
-    `npz`; `lzma`, `lzmaf`, and an AVI with another codec than JPEG become deflated `npz`.
-    Everything else is as it was, and channels keep their names.
+    `npz`; `lzma`, `lzmaf`, `pcof`, `zstdf`, and an AVI with another codec than JPEG become deflated
+    `npz`. Everything else is as it was, and channels keep their names.
 
     Args:
         source: folder of the trace.
@@ -106,9 +107,11 @@ def blobify(
             before["fps"] = channel.frame_rate
             after = {**entry, "format": "jpg", _BEFORE: before}
             return ChannelPlan(channel, after, *frames, args={"workers": workers})
-        compressed = entry["format"] in ("lzma", "lzmaf", "mjpg")
+        compressed = entry["format"] in (*_COMPRESSED, "mjpg")
         if not compressed and (entry["format"] != "raw" or channel.size <= _SMALL):
             return ChannelPlan(channel, entry, *frames)
+        if "args" in entry:
+            before["args"] = entry["args"]
         after = {key: value for key, value in entry.items() if key != "args"}
         after |= {"format": "npz", _BEFORE: before}
         args = {"workers": workers, "compress": compressed}
@@ -131,8 +134,8 @@ def unblobify(
     Args:
         source: folder of the trace.
         target: folder of the new trace; there must be none.
-        format: what `npz` becomes: `raw`, `lzma` or `lzmaf`. By default what it was before
-            `blobify`, and `raw` where that is not known.
+        format: what `npz` becomes: `raw`, `lzma`, `lzmaf`, `pcof` or `zstdf`. By default what it
+            was before `blobify`, and `raw` where that is not known.
         fps: frames per second of AVIs, for players. By default what they had before `blobify`, and
             the sensor's mean rate where that is not known.
         progress: told the bytes that were converted, and that there are.
@@ -168,6 +171,8 @@ def unblobify(
                 after["args"] = args
         else:
             after["format"] = format or before.get("format", "raw")
+            if "args" in before and after["format"] == before.get("format"):
+                after["args"] = before["args"]
         return ChannelPlan(channel, after, 0, len(channel), options=options)
 
     return _convert(source, target, single, progress)
@@ -180,6 +185,8 @@ def _before(entry: dict[str, Any]) -> dict[str, Any]:
     before: dict[str, Any] = {}
     if found.get("format") in _ARRAY_FORMATS:
         before["format"] = found["format"]
+        if isinstance(found.get("args"), dict):
+            before["args"] = found["args"]
     if _is_rate(found.get("fps")):
         before["fps"] = found["fps"]
     return before

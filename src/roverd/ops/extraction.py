@@ -94,8 +94,9 @@ def extract(
     before, and where timestamps do not ascend, everything from the first frame in the stretch to
     the last one in it is taken, so that adjoining stretches may then share frames.
 
-    Frames of `raw`, `lzmaf`, `mjpg`, `jpg` and `npz` are copied as they are stored. Those of
-    `lzma`, and of an AVI with another codec than JPEG, are encoded anew unless all are taken.
+    Frames of `raw`, `lzmaf`, `pcof`, `zstdf`, `mjpg`, `jpg` and `npz` are copied as they are
+    stored. Those of `lzma`, and of an AVI with another codec than JPEG, are encoded anew unless all
+    are taken.
 
     Args:
         source: folder of the trace.

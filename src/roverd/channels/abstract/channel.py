@@ -360,7 +360,7 @@ class Channel(ABC):
 
     @property
     def codec(self) -> str | None:
-        """How each frame is encoded by itself: `"xz"`, `"jpeg"` or `"npz"`.
+        """How each frame is encoded by itself: `"xz"`, `"jpeg"`, `"npz"`, `"pco"`, `"zstd:none"` ….
 
         Frames move as they are between channels of one codec. `None` where a frame's bytes mean
         nothing without others, or are the frame.
