@@ -40,6 +40,7 @@ def test_the_package_exports_what_is_specified():
         "Dataset",
         "split",
         "Recorder",
+        "set_threads",
     }
     assert set(roverd.__all__) <= set(dir(roverd))
     assert all(hasattr(roverd, name) for name in roverd.__all__)
