@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 Moved = Callable[[int], None]
 """Called with the number of frames that were moved since the last time."""
 
-_PIECE = 16 << 20
-_MOST_FRAMES = 1024  # of those that have an object, or a file, each
+PIECE = 16 << 20
+"""Bytes of frames that are in memory at a time."""
+
+MOST_FRAMES = 1024
+"""The same for those that have an object, or a file, each."""
 
 
 def copy_frames(
@@ -36,6 +39,7 @@ def copy_frames(
     start: int,
     stop: int,
     moved: Moved,
+    anew: bool,
     options: Mapping[str, Any],
 ) -> None:
     """See `Channel.copy_from`."""
@@ -54,8 +58,7 @@ def copy_frames(
         raise OutOfRangeError(
             f"{source.path}: frames {start} to {stop - 1} were to be copied, but there are {there}"
         )
-    # The bytes of a whole file that can only be understood as a whole.
-    if type(source) is type(target) and source.is_whole_file(start, stop):
+    if moves_whole_file(source, target, start, stop):
         storages = storage_for(source.path), storage_for(target.path)
         copy_file(storages[0], source.path, storages[1], target.path)
         if target.has_checksums:
@@ -63,20 +66,20 @@ def copy_frames(
             _keep_checksums(source, target, start, stop)
         moved(stop - start)
         return
+    as_they_are = source.codec == target.codec and not (anew and source.codec)
     writer = target.writer_like(source, **options)
-    at_once = max(1, _PIECE // source.size)
+    at_once = max(1, PIECE // source.size)
+    if source.codec or target.codec:
+        at_once = min(at_once, MOST_FRAMES)
     try:
-        if isinstance(writer, EncodedWriter) and source.codec == target.codec is not None:
-            for group in batch_iterator(
-                _encoded(source, target, start, stop), min(at_once, _MOST_FRAMES)
-            ):
+        if isinstance(writer, EncodedWriter) and source.codec and as_they_are:
+            for group in batch_iterator(encoded_for(target, source, start, stop), at_once):
                 writer.add_encoded(group)
                 moved(len(group))
         else:
             stored = source.unresized()
             # Sums of frames that stay as they are go along. Here new ones will be made.
-            encodes = source.has_checksums and source.codec is None and target.codec is not None
-            known = source.checksums.read() if encodes else None
+            known = source.checksums.read() if source.has_checksums and not as_they_are else None
             for first in range(start, stop, at_once):
                 count = min(at_once, stop - first)
                 frames = target.checked(stored.read(first, count))
@@ -85,11 +88,16 @@ def copy_frames(
                 moved(count)
     finally:
         writer.close()
-    if target.has_checksums and source.codec == target.codec:
+    if target.has_checksums and as_they_are:
         _keep_checksums(source, target, start, stop)
 
 
-def _encoded(source: "Channel", target: "Channel", start: int, stop: int) -> Iterator[bytes]:
+def moves_whole_file(source: "Channel", target: "Channel", start: int, stop: int) -> bool:
+    """Whether these are the bytes of a whole file that can only be understood as a whole."""
+    return type(source) is type(target) and source.is_whole_file(start, stop)
+
+
+def encoded_for(target: "Channel", source: "Channel", start: int, stop: int) -> Iterator[bytes]:
     """The bytes of frames; those of dropped ones, too, where the target cannot repeat frames."""
     shown = b""
     for number, stored in enumerate(source.encoded(start, stop), start):
@@ -123,7 +131,11 @@ def _check_frames(
     if known is None:
         return
     expected = known[first : first + len(frames)]
-    wrong = np.flatnonzero(checksums(frame_bytes(frames[: len(expected)])) != expected)
+    if source.codec is None:
+        found = checksums(frame_bytes(frames[: len(expected)]))
+    else:
+        found = source.compute_checksums(first, first + len(expected))
+    wrong = np.flatnonzero(found != expected)
     if len(wrong):
         raise CorruptFileError(
             f"{source.path}: frame {first + int(wrong[0])} is not what was recorded: its bytes do "

@@ -1,30 +1,24 @@
 """The same trace with a file per frame, and back."""
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast, get_args
 
 from roverd.channels import Channel, VideoChannel
-from roverd.errors import RoverdWarning
+from roverd.ops.derive import BEFORE_BLOBIFY as _BEFORE
 from roverd.ops.derive import (
     ChannelPlan,
     PosesPlan,
-    SensorPlan,
     derive,
+    plan_sensors,
     pose_folders,
-    present_channels,
-    sensor_names,
 )
 from roverd.ops.progress import Progress
 from roverd.sensors import DynamicSensor
 
 # Frames up to this size are not worth a file each.
 _SMALL = 4096
-
-_BEFORE = "before_blobify"
-"""Key of a channel's entry in `meta.json`: what `unblobify` brings back."""
 
 _BLOB_ARGUMENTS = ("workers", "length")
 _USUAL_RATE = 10.0  # as `VideoChannel.write` has it
@@ -164,8 +158,7 @@ def unblobify(
         options: dict[str, Any] = {}
         if entry["format"] == "jpg":
             after["format"] = "mjpg"
-            mean = sensor.framerate if _is_rate(sensor.framerate) else _USUAL_RATE
-            options["fps"] = fps or before.get("fps", mean)
+            options["fps"] = fps or before.get("fps", mean_rate(sensor))
             args = {k: v for k, v in entry.get("args", {}).items() if k not in _BLOB_ARGUMENTS}
             if args:
                 after["args"] = args
@@ -192,20 +185,13 @@ def _before(entry: dict[str, Any]) -> dict[str, Any]:
     return before
 
 
+def mean_rate(sensor: DynamicSensor) -> float:
+    """Frames per second of a sensor, as an AVI can have them."""
+    return sensor.framerate if _is_rate(sensor.framerate) else _USUAL_RATE
+
+
 def _is_rate(fps: object) -> bool:
     return isinstance(fps, int | float) and _LOWEST_RATE <= fps <= _HIGHEST_RATE
-
-
-def _warn_of_lengths(sensor: SensorPlan) -> None:
-    lengths = {name: channel.stop for name, channel in sensor.channels.items()}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        warnings.warn(
-            f"{sensor.source.path}: channels differ in length ({found}); whole frames are "
-            f"converted, torn tails are not",
-            RoverdWarning,
-            stacklevel=4,
-        )
 
 
 def _convert(
@@ -215,19 +201,7 @@ def _convert(
     progress: Progress | None,
 ) -> Converted:
     folder, new = os.fspath(source), os.fspath(target)
-    sensors = [DynamicSensor(f"{folder}/{name}") for name in sensor_names(folder)]
-    plans = [
-        SensorPlan(
-            sensor,
-            {
-                name: plan(sensor, name, channel)
-                for name, channel in present_channels(sensor).items()
-            },
-        )
-        for sensor in sensors
-    ]
-    for sensor in plans:
-        _warn_of_lengths(sensor)
+    plans = plan_sensors(folder, plan)
     derive(folder, new, plans, [PosesPlan(name) for name in pose_folders(folder)], progress)
     return Converted(
         new,

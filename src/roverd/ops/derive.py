@@ -3,21 +3,26 @@
 import os
 import secrets
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from roverd.channels import Channel, from_config
+from roverd.channels.copying import Moved
 from roverd.errors import AlreadyExistsError, MetadataError, MissingFileError, RoverdWarning
 from roverd.ops.poses import POSES, cut_poses
 from roverd.ops.progress import Progress, Tally
+from roverd.ops.unfinished import temporary_name, unfinished
 from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, Entries, constructor_arguments, write_meta
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
 from roverd.storage.traces import CONFIG
 from roverd.trace import Trace
+
+BEFORE_BLOBIFY = "before_blobify"
+"""Key of a channel's entry in `meta.json`: what `unblobify` brings back."""
 
 
 @dataclass
@@ -44,6 +49,14 @@ class ChannelPlan:
     def frame_size(self) -> float:
         """Bytes on disk of a frame, in the mean."""
         return self.source.filesize / max(1, len(self.source))
+
+    @property
+    def counted_entry(self) -> dict[str, Any]:
+        """The description with the right length, if it says one."""
+        args = self.entry.get("args", {})
+        if "length" not in args:
+            return self.entry
+        return {**self.entry, "args": {**args, "length": self.stop - self.start}}
 
 
 @dataclass
@@ -125,15 +138,17 @@ def new_folder(path: str) -> Generator[str]:
 
     Raises:
         AlreadyExistsError: there is something already.
-        OSError: it cannot be made; the error names `path`, not the folder meanwhile.
+        OSError: it cannot be made; this and every ValueError names `path`, not the folder
+            meanwhile.
     """
     _check_free(path)
     storage = storage_for(path)
     parent, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}.tmp")
+    temporary = os.path.join(parent, temporary_name(name, secrets.token_hex(4)))
     try:
         storage.make_folder(temporary)
-        yield temporary
+        with unfinished(temporary):
+            yield temporary
         # Somebody else may have made it meanwhile.
         _check_free(path)
         storage.move(temporary, path)
@@ -141,6 +156,8 @@ def new_folder(path: str) -> Generator[str]:
         storage.remove_folder(temporary)
         if isinstance(error, OSError) and _is_of(error, temporary):
             raise OSError(error.errno, f"{error.strerror}, while it was made", path) from error
+        if isinstance(error, ValueError) and temporary in str(error) and len(error.args) == 1:
+            raise type(error)(str(error).replace(temporary, path)) from error
         raise
 
 
@@ -157,12 +174,61 @@ def _is_of(error: OSError, temporary: str) -> bool:
     return error.filename is None or str(error.filename).startswith(temporary)
 
 
+Check = Callable[[ChannelPlan, Channel, Moved], None]
+"""Called with a channel that was made, while the trace has no name yet.
+
+It gets the plan, the channel as its description opens it, and what to call with the number of
+frames that were looked at; it raises if these are not what they should be.
+"""
+
+
+def plan_sensors(
+    source: str, plan: Callable[[DynamicSensor, str, Channel], ChannelPlan]
+) -> list[SensorPlan]:
+    """What to make of all sensors of a trace; channels without data are left out, with a warning.
+
+    Args:
+        source: folder of the trace.
+        plan: called with each sensor, and the name and the object of each of its channels.
+
+    Raises:
+        MissingFileError: there is no trace.
+    """
+    sensors = [DynamicSensor(f"{source}/{name}") for name in sensor_names(source)]
+    plans = [
+        SensorPlan(
+            sensor,
+            {
+                name: plan(sensor, name, channel)
+                for name, channel in present_channels(sensor).items()
+            },
+        )
+        for sensor in sensors
+    ]
+    for sensor in plans:
+        _warn_of_lengths(sensor)
+    return plans
+
+
+def _warn_of_lengths(sensor: SensorPlan) -> None:
+    lengths = {name: channel.stop for name, channel in sensor.channels.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        warnings.warn(
+            f"{sensor.source.path}: channels differ in length ({found}); whole frames are "
+            f"converted, torn tails are not",
+            RoverdWarning,
+            stacklevel=4,
+        )
+
+
 def derive(
     source: str,
     target: str,
     sensors: Sequence[SensorPlan],
     poses: Sequence[PosesPlan],
     progress: Progress | None = None,
+    check: Check | None = None,
 ) -> None:
     """Make a trace from another one.
 
@@ -174,19 +240,22 @@ def derive(
         target: folder of the new one; there must be none.
         sensors: what to take of the sensors.
         poses: what to take of the poses.
-        progress: told the bytes that were copied, and that are to be.
+        progress: told the bytes that were copied, and that are to be; with a check, those that were
+            looked at count as well.
+        check: looks at each channel that was made.
 
     Raises:
         AlreadyExistsError: `target` exists.
     """
     plans = [channel for sensor in sensors for channel in sensor.channels.values()]
     total = sum(round(plan.frame_size * (plan.stop - plan.start)) for plan in plans)
-    tally = Tally(total, progress)
+    tally = Tally(total if check is None else 2 * total, progress)
     with new_folder(target) as folder:
         storage = storage_for(folder)
         linked = _linked_files(sensors)
         for plan in sensors:
-            _derive_sensor(plan, f"{folder}/{os.path.basename(plan.source.path)}", linked, tally)
+            name = os.path.basename(plan.source.path)
+            _derive_sensor(plan, f"{folder}/{name}", linked, tally, check)
         for plan in poses:
             storage.make_folder(f"{folder}/{plan.folder}")
             path = f"{plan.folder}/{POSES}"
@@ -211,7 +280,9 @@ def _linked_files(sensors: Sequence[SensorPlan]) -> set[str]:
     return {os.path.realpath(path) for path in paths if os.path.islink(path)}
 
 
-def _derive_sensor(plan: SensorPlan, folder: str, linked: set[str], tally: Tally) -> None:
+def _derive_sensor(
+    plan: SensorPlan, folder: str, linked: set[str], tally: Tally, check: Check | None
+) -> None:
     storage = storage_for(folder)
     storage.make_folder(folder)
     source = plan.source
@@ -227,15 +298,15 @@ def _derive_sensor(plan: SensorPlan, folder: str, linked: set[str], tally: Tally
     entries: Entries = {}
     for name, channel in plan.channels.items():
         target = targets[name]
-        size = channel.frame_size
-        target.copy_from(
-            channel.source,
-            channel.start,
-            channel.stop,
-            lambda count, size=size: tally.add(round(count * size)),
-            **channel.options,
-        )
-        entries[name] = _counted(channel.entry, channel.stop - channel.start)
+
+        def moved(count: int, size: float = channel.frame_size) -> None:
+            tally.add(round(count * size))
+
+        target.copy_from(channel.source, channel.start, channel.stop, moved, **channel.options)
+        entries[name] = channel.counted_entry
+        if check is not None:
+            arguments = constructor_arguments(entries[name])
+            check(channel, from_config(target.path, **arguments), moved)
     for name in others:
         copy_file(storage_for(folder), f"{source.path}/{name}", storage, f"{folder}/{name}")
     write_meta(storage, folder, entries)
@@ -257,12 +328,6 @@ def _targets(plan: SensorPlan, folder: str, taken: set[str]) -> dict[str, Channe
         taken |= target.files
         targets[name] = target
     return targets
-
-
-def _counted(entry: dict[str, Any], count: int) -> dict[str, Any]:
-    """A channel's description that says the right length, if it says one."""
-    args = entry.get("args", {})
-    return {**entry, "args": {**args, "length": count}} if "length" in args else entry
 
 
 def _other_files(folder: str, taken: Sequence[str] | set[str]) -> list[str]:

@@ -393,6 +393,7 @@ class Channel(ABC):
         start: int = 0,
         stop: int | None = None,
         moved: Moved | None = None,
+        anew: bool = False,
         **options: Any,
     ) -> None:
         """Replace all frames by those of another channel.
@@ -405,6 +406,8 @@ class Channel(ABC):
             start: the first of them.
             stop: the one after the last; all from `start` on if `None`.
             moved: called with the number of frames that were copied since the last time.
+            anew: whether to decode frames and encode them even where both channels have the same
+                codec, because it is to be used in another way.
             options: what `write` of this format takes: `fps`, `preset`.
 
         Raises:
@@ -415,7 +418,7 @@ class Channel(ABC):
             CorruptFileError: a frame that has to be decoded is damaged.
         """
         last = len(source) if stop is None else stop
-        copy_frames(source, self, start, last, moved or (lambda _: None), options)
+        copy_frames(source, self, start, last, moved or (lambda _: None), anew, options)
 
     def unresized(self) -> "Channel":
         """The channel, such that frames are read as they are stored."""
