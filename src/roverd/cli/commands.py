@@ -32,6 +32,9 @@ COMMANDS = {
     "extract": Command("extract", "extract", "Make a trace of a part of another one."),
     "blobify": Command("blobify", "blobify", "Make the same trace with a file for each frame."),
     "unblobify": Command("blobify", "unblobify", "Go the way back from blobify."),
+    "transcode": Command(
+        "transcode", "transcode", "Make the same traces in other formats, faster or smaller."
+    ),
     "checksum": Command("checksum", "checksum", "Write checksums of files, or compare two sides."),
     "rosbag": Command("rosbag", "rosbag", "Write a trace's IMU and lidar to a ROS bag."),
     "demo": Command("demo", "demo", "Simulate a rig, record it, and load it again."),

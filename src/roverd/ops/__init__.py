@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from roverd.ops.contents import ChannelInfo, SensorInfo, TraceInfo, info
     from roverd.ops.extraction import Extracted, ExtractedSensor, extract
     from roverd.ops.repairs import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
+    from roverd.ops.target_formats import Format
+    from roverd.ops.transcoding import (
+        Transcoded,
+        TranscodedChannel,
+        TranscodedTrace,
+        transcode,
+        transcode_trace,
+    )
     from roverd.ops.validation import (
         Problem,
         SensorStatistics,
@@ -44,6 +52,12 @@ __all__ = [
     "repair",
     "BagReport",
     "rosbag",
+    "Format",
+    "Transcoded",
+    "TranscodedChannel",
+    "TranscodedTrace",
+    "transcode",
+    "transcode_trace",
     "Problem",
     "SensorStatistics",
     "TraceReport",
@@ -59,6 +73,14 @@ _NAMES = {
     "contents": ("ChannelInfo", "SensorInfo", "TraceInfo", "info"),
     "extraction": ("Extracted", "ExtractedSensor", "extract"),
     "repairs": ("ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"),
+    "target_formats": ("Format",),
+    "transcoding": (
+        "Transcoded",
+        "TranscodedChannel",
+        "TranscodedTrace",
+        "transcode",
+        "transcode_trace",
+    ),
     "validation": (
         "Problem",
         "SensorStatistics",
