@@ -67,7 +67,8 @@ def test_example_of_a_command_works(name: str, tmp_path: Path):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
 def test_path_that_is_not_there_is_an_error_in_one_line(name: str, tmp_path: Path):
     paths = [tmp_path / "nowhere", *([tmp_path / "dst"] if takes_two(name) else [])]
-    flags = ["--start", 0, "--length", 1] if name == "extract" else []
+    needed = {"extract": ["--start", 0, "--length", 1], "transcode": ["--preset", "small"]}
+    flags = needed.get(name, [])
     expect_one_line_error(run_roverd(name, *paths, *flags), tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
 

@@ -127,8 +127,8 @@ _FAST = {
     "": ("pcof", "zstdf"),
 }
 _SMALLEST = {
-    "u1": ("zstdf,level=19", "lzmaf,preset=9"),
-    "": ("pcof,level=12", "zstdf,level=19", "lzmaf,preset=9"),
+    "f": ("pcof,level=12", "zstdf,level=19", "lzmaf,preset=9"),
+    "": ("zstdf,level=19", "lzmaf,preset=9"),
 }
 # Frames of fewer bytes than this take more for themselves than all of them together.
 _TINY = 256

@@ -19,8 +19,9 @@ _LOCK = ".lock"
 def unfinished(folder: str) -> Generator[None]:
     """Mark a folder as one that this process works on, while the context lasts.
 
-    A file in it is locked, and gone when the context is left. Of a process that died, the file is
-    there and not locked. Without locks (on Windows, on some file systems) there is no such file.
+    A file in it is locked, and gone when the context is left without error. Of a process that
+    died, the file is there and not locked. Without locks (on Windows, on some file systems) there
+    is no such file.
 
     Args:
         folder: which is there.
@@ -37,9 +38,10 @@ def unfinished(folder: str) -> Generator[None]:
         else:
             os.unlink(f"{path}.new")
         yield
-    finally:
+        # After an error it stays until all is removed, which may be interrupted in turn.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+    finally:
         os.close(descriptor)
 
 
