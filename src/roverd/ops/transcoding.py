@@ -31,8 +31,8 @@ from roverd.ops.derive import (
 )
 from roverd.ops.progress import Progress, Tally
 from roverd.ops.target_formats import Format, Preset, as_format, open_as, preset_format
-from roverd.ops.unfinished import is_temporary, remove_dead
 from roverd.ops.traces import trace_size, traces_below
+from roverd.ops.unfinished import is_temporary, remove_dead
 from roverd.parallel import map_all, thread_count
 from roverd.recorder.claim import is_claimed
 from roverd.sensors import DynamicSensor
