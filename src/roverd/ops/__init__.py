@@ -15,13 +15,8 @@ if TYPE_CHECKING:
     from roverd.ops.extraction import Extracted, ExtractedSensor, extract
     from roverd.ops.repairs import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
     from roverd.ops.target_formats import Format
-    from roverd.ops.transcoding import (
-        Transcoded,
-        TranscodedChannel,
-        TranscodedTrace,
-        transcode,
-        transcode_trace,
-    )
+    from roverd.ops.transcoding import Transcoded, transcode
+    from roverd.ops.transcoding_trace import TranscodedChannel, TranscodedTrace, transcode_trace
     from roverd.ops.validation import (
         Problem,
         SensorStatistics,
@@ -74,13 +69,8 @@ _NAMES = {
     "extraction": ("Extracted", "ExtractedSensor", "extract"),
     "repairs": ("ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"),
     "target_formats": ("Format",),
-    "transcoding": (
-        "Transcoded",
-        "TranscodedChannel",
-        "TranscodedTrace",
-        "transcode",
-        "transcode_trace",
-    ),
+    "transcoding": ("Transcoded", "transcode"),
+    "transcoding_trace": ("TranscodedChannel", "TranscodedTrace", "transcode_trace"),
     "validation": (
         "Problem",
         "SensorStatistics",
