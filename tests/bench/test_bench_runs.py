@@ -57,6 +57,7 @@ def rows_of(table: str) -> dict[str, list[str]]:
     return {line[0].strip(): [cell.strip() for cell in line[1:]] for line in lines[2:]}
 
 
+@pytest.mark.slow
 def test_a_quick_run_prints_every_row_and_keeps_the_table_in_a_file(tmp_path: Path) -> None:
     done = run_bench(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -20,8 +20,17 @@ LIMIT = 90  # seconds
 EXPECTED_WARNING = "ignore:This process (pid:DeprecationWarning"
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-@pytest.mark.parametrize("source", ["queue", "iterator"])
+@pytest.mark.parametrize(
+    ("source", "method"),
+    [
+        ("queue", "fork"),
+        ("iterator", "fork"),
+        ("queue", "spawn"),
+        pytest.param("iterator", "spawn", marks=pytest.mark.slow),
+        pytest.param("queue", "forkserver", marks=pytest.mark.slow),
+        pytest.param("iterator", "forkserver", marks=pytest.mark.slow),
+    ],
+)
 def test_a_child_that_returns_without_join_has_written_what_it_was_given(
     method: str, source: str, tmp_path: Path
 ) -> None:

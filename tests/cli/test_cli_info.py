@@ -96,7 +96,12 @@ def row(lines: list[str], name: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "stamps",
-    [[math.nan] * 3, [-1.7e308, 0, 1.7e308], [math.inf, 1, 2], [5e-324, 1e-323]],
+    [
+        [math.nan] * 3,
+        [-1.7e308, 0, 1.7e308],
+        pytest.param([math.inf, 1, 2], marks=pytest.mark.slow),
+        pytest.param([5e-324, 1e-323], marks=pytest.mark.slow),
+    ],
     ids=["nan", "huge", "inf", "tiny"],
 )
 @pytest.mark.parametrize("command", [["info"], ["validate", "--workers", 1]], ids=["info", "val"])

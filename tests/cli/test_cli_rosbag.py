@@ -63,6 +63,7 @@ def test_a_ros2_bag_is_a_folder(trace: Path, storage: str):
         assert (bag / "lidar_ros2.db3").read_bytes().startswith(b"SQLite format 3\0")
 
 
+@pytest.mark.slow
 def test_another_place_and_near_points_left_out(trace: Path):
     whole = run_roverd("rosbag", trace, "--out", trace.parent / "new" / "whole.bag")
     far = run_roverd("rosbag", trace, "--out", "far.bag", "--min-range", 20, cwd=trace.parent)
@@ -78,6 +79,7 @@ def test_another_place_and_near_points_left_out(trace: Path):
     assert not (trace / "_scratch").exists()
 
 
+@pytest.mark.slow
 def test_a_bag_is_overwritten_only_where_asked_for(trace: Path):
     assert run_roverd("rosbag", trace).status == 0
     bag = trace / "_scratch" / "lidar.bag"
@@ -94,6 +96,7 @@ def remove(trace: Path, *names: str) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing, named",
     [
@@ -109,6 +112,7 @@ def test_what_a_trace_lacks_is_named_in_one_line(trace: Path, missing: str, name
     assert not (trace / "_scratch").exists()
 
 
+@pytest.mark.slow
 def test_what_is_no_trace_is_an_error_in_one_line(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     expect_one_line_error(run_roverd("rosbag", tmp_path / "nowhere"), tmp_path / "nowhere")
@@ -123,6 +127,7 @@ def test_a_damaged_frame_is_named_in_one_line_and_nothing_is_left(trace: Path):
     assert not (trace / "_scratch").exists()
 
 
+@pytest.mark.slow
 def test_a_torn_lidar_gives_its_whole_frames_and_a_warning(trace: Path):
     data = (trace / "lidar" / "rng").read_bytes()
     (trace / "lidar" / "rng").write_bytes(data[:-1000])

@@ -36,6 +36,7 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_sound_traces_are_only_counted(dataset: Path):
     assert expect(run_roverd("validate", dataset), 3, 0) == []
     assert (
@@ -43,6 +44,7 @@ def test_sound_traces_are_only_counted(dataset: Path):
     )
 
 
+@pytest.mark.slow
 def test_warnings_are_shown_and_are_no_errors():
     lines = expect(run_roverd("validate", SHORT), 1, 0)
     assert lines[0] == str(SHORT)
@@ -71,6 +73,7 @@ def test_each_problem_is_a_line_below_its_trace(dataset: Path, workers: list[Any
     ]
 
 
+@pytest.mark.slow
 def test_deep_finds_what_structure_does_not_show(dataset: Path):
     flip(dataset / "a" / "lidar" / "rng", 1000)
     expect(run_roverd("validate", dataset, *ALONE), 3, 0)
@@ -100,6 +103,7 @@ def test_json_is_one_object_and_nothing_else(dataset: Path):
     assert radar["period"] == pytest.approx(0.05, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_a_folder_without_traces_is_an_error(tmp_path: Path, flags: list[str]):
     done = run_roverd("validate", tmp_path, *flags)
@@ -123,6 +127,7 @@ def test_no_path_at_all_is_no_command():
     assert "roverd validate" in line and "PATH" in line
 
 
+@pytest.mark.slow
 def test_schema_is_what_traces_must_hold(dataset: Path):
     schema = dataset / "schema.yaml"
     schema.write_text("radar: [ts, iq]\n_: [config.yaml]\n")
@@ -145,6 +150,7 @@ def test_a_broken_schema_is_an_error_in_one_line(tmp_path: Path, text: str | Non
     expect_one_line_error(run_roverd("validate", SHORT, "--schema", schema), schema)
 
 
+@pytest.mark.slow
 def test_fix_errors_says_what_it_dropped_and_leaves_no_error(tmp_path: Path):
     schema = tmp_path / "schema.yaml"
     schema.write_text("imu: [ts, acc]\n")

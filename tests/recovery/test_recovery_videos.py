@@ -97,7 +97,7 @@ def test_a_video_that_is_longer_than_its_timestamps_is_cut(tmp_path: Path, name:
     expect_sound(folder)
 
 
-@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("segments", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("state", ["open", "finished"])
 def test_our_own_videos_are_completed_wherever_they_end(tmp_path: Path, segments: int, state: str):
     file = MemoryFile()

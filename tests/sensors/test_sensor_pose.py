@@ -152,7 +152,9 @@ def test_a_broken_file_is_an_error_that_names_it(tmp_path: Path, what: str):
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["stored", "deflated"])
-@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+@pytest.mark.parametrize(
+    "mask", [0x01, *(pytest.param(mask, marks=pytest.mark.slow) for mask in (0x80, 0xFF))]
+)
 def test_a_damaged_byte_is_never_another_error_than_a_value_error(
     tmp_path: Path, compress: bool, mask: int
 ):

@@ -40,7 +40,7 @@ def plain_truth(data: bytes, start: int, name: bytes = b"00dc") -> tools.Pairs:
 # ── truncation ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("limit", [1 << 30, 100])
+@pytest.mark.parametrize("limit", [pytest.param(1 << 30, marks=pytest.mark.slow), 100])
 def test_cut_at_every_byte(limit):
     """A small file with several segments and a dropped frame; the header is mostly empty index."""
     file = tools.MemoryFile()
