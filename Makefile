@@ -29,6 +29,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## every figure the README quotes
+	$(BIN)/python -m bench.picture
+	$(BIN)/python -m bench.many_traces
 	$(BIN)/python -m bench $(ARGS)
 
 clean:

@@ -143,7 +143,7 @@ class _Run:
         return all(outcome.holds for outcome in self.outcomes)
 
 
-def _rig(made: data.Data) -> list[_Sensor]:
+def _rig(made: data.Data, lidar_format: str) -> list[_Sensor]:
     trace = made.trace
     height, width = made.size.camera
     radar = np.fromfile(f"{trace}/radar/iq", "<i2").reshape(-1, *made.size.radar)
@@ -174,7 +174,7 @@ def _rig(made: data.Data) -> list[_Sensor]:
             "lidar",
             10,
             {
-                name: {"format": "lzmaf", "type": dtype, "shape": list(made.size.lidar)}
+                name: {"format": lidar_format, "type": dtype, "shape": list(made.size.lidar)}
                 for name, dtype in lidar_types.items()
             },
             [
@@ -357,6 +357,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="to record")
     parser.add_argument("--factor", type=float, default=1.0, help="multiple of real time")
+    parser.add_argument(
+        "--lidar", choices=("lzmaf", "zstdf", "raw"), default="lzmaf", help="its format"
+    )
     parser.add_argument("--overflow", choices=("block", "drop"), default="block")
     parser.add_argument("--flush-interval", type=float, default=_FLUSH_INTERVAL)
     parser.add_argument("--search", action="store_true", help="find the highest multiple, too")
@@ -365,11 +368,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     settings = {"overflow": options.overflow, "flush_interval": options.flush_interval}
     keep_memory()
-    rig = _rig(data.provide(options.out, data.QUICK if options.quick else data.FULL))
+    made = data.provide(options.out, data.QUICK if options.quick else data.FULL)
+    rig = _rig(made, options.lidar)
     path = os.path.join(options.out, "load")
     try:
         run = _record(rig, path, options.seconds, options.factor, settings)
-        print(f"{options.factor:g} × real time, {settings}\n")
+        print(f"{options.factor:g} × real time, lidar {options.lidar}, {settings}\n")
         print(f"{_table(run)}\n\n{_summary(run)}", flush=True)
         if options.search:
             held, best = _search(rig, path, min(options.seconds, _SEARCH_SECONDS), settings)
