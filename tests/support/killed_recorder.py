@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -291,8 +291,11 @@ def _kill_after(pipe: int, moment: float, closing: bool) -> Told:
         now = time.monotonic()
         assert now < give_up, "the process neither ended nor could be killed"
         if now >= due and told.killed is None:
-            told.killed = time.monotonic()
-            os.kill(process, signal.SIGKILL)
+            due = float("inf")
+            with suppress(ProcessLookupError):  # it has ended, and told so before
+                moment_of_kill = time.monotonic()
+                os.kill(process, signal.SIGKILL)
+                told.killed = moment_of_kill
         wait = give_up if told.killed is not None else min(due, give_up)
         if not select.select([pipe], [], [], max(0.0, wait - now))[0]:
             continue
