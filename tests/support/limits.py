@@ -28,7 +28,7 @@ def _forget_peak() -> bool:
 
 @contextmanager
 def cheap(seconds: float = 1.0, megabytes: int = 32) -> Iterator[None]:
-    """Fail when what is within takes longer, or more memory, than that.
+    """Fail when what is within takes more processor time, or more memory, than that.
 
     Memory is what the operating system gave the process, C libraries included, where Linux tells,
     and otherwise what Python and NumPy asked for.
@@ -37,10 +37,10 @@ def cheap(seconds: float = 1.0, megabytes: int = 32) -> Iterator[None]:
     before = (_peak() or 0) if resident else 0
     if not resident:
         tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         yield
-        took = time.perf_counter() - begin
+        took = time.process_time() - begin
         used = ((_peak() or 0) if resident else tracemalloc.get_traced_memory()[1]) - before
     finally:
         if not resident:
