@@ -265,6 +265,18 @@ def test_what_the_environment_says_must_be_a_number_of_threads(text: str) -> Non
     assert repr(text) in message
 
 
+@pytest.mark.parametrize(
+    "environment, before",
+    [
+        ({}, "import sys, types; sys.modules['torch.utils.data'] = types.ModuleType('data')"),
+        ({"LOCAL_WORLD_SIZE": "0"}, WORKER.format(workers=1)),
+    ],
+    ids=["half imported", "no ranks"],
+)
+def test_what_is_odd_about_torch_leaves_all_cores(environment: dict[str, str], before: str) -> None:
+    assert threads_of(environment, before) == threads_of({})
+
+
 @pytest.mark.parametrize("workers", [1, 2, 1000])
 @pytest.mark.parametrize("ranks", ["", "2"])
 def test_workers_of_a_dataloader_share_the_cores(workers: int, ranks: str) -> None:

@@ -32,7 +32,11 @@ _default: int | None = None
 
 
 def set_threads(count: int | None) -> None:
-    """Bound the threads that read, decode and encode in this process at a time.
+    """Say how many threads read, decode and encode together for one call of this library.
+
+    Calls that several threads make at once share the others of these, but each thread works, too.
+    Work with a width of its own keeps that: `workers` of `npz` and `jpg` outside of batches, and
+    of `Dataset.from_config`.
 
     Without it, the environment variable `ROVERD_THREADS` says how many; without that, they are as
     many as there are cores, and in the workers of a PyTorch `DataLoader` each has its share of
@@ -86,12 +90,14 @@ def _sharing() -> int:
     """How many processes like this one share the machine's cores, as far as can be told."""
     # Whoever is one of PyTorch's workers has loaded it.
     torch_data = sys.modules.get("torch.utils.data")
-    worker = None if torch_data is None else torch_data.get_worker_info()
+    # Another thread may be importing it just now.
+    worker_info = getattr(torch_data, "get_worker_info", None)
+    worker = None if worker_info is None else worker_info()
     if worker is None:
         return 1
     # Set by `torchrun`: processes that train on this machine, each with workers of its own.
     ranks = os.environ.get("LOCAL_WORLD_SIZE", "")
-    return worker.num_workers * (int(ranks) if ranks.isdecimal() else 1)
+    return worker.num_workers * max(1, int(ranks) if ranks.isdecimal() else 1)
 
 
 def _shared_pool(threads: int) -> ThreadPoolExecutor:

@@ -14,10 +14,10 @@ from abstract_dataloader import abstract, generic, spec
 from numpy.typing import NDArray
 
 from roverd import sensors as sensor_types
-from roverd.channels.batch import Batch, as_numbers
+from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
 from roverd.parallel import map_all
-from roverd.sensors import SENSOR_TYPES, AnySensor, Sensor, SensorType
+from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
 from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
@@ -143,6 +143,7 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
             return min((len(sensor) for sensor in self.sensors.values()), default=0)
         return min((len(numbers) for numbers in self.indices.values()), default=0)
 
+    @by_plan
     def __getitem__(self, index: Any) -> Any:
         """A sample by number, or a sensor by name.
 
@@ -178,8 +179,10 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         Returns:
             The samples, none of which shares memory with another one.
         """
-        batch = Batch()
         numbers = as_numbers(indices, f"trace {self.name!r}")
+        if not reads_by_plan(self):
+            return [self[number] for number in numbers]
+        batch = Batch()
         samples = [self.plan(number, batch) for number in numbers]
         batch.run()
         return samples
@@ -323,9 +326,12 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         Returns:
             The samples, none of which shares memory with another one.
         """
+        numbers = as_numbers(indices, "dataset")
+        if cast(Any, type(self)).__getitem__ is not cast(Any, Dataset).__getitem__:
+            return [self[number] for number in numbers]
         batch = Batch()
         samples: dict[int, TSample] = {}
-        for slot, index in enumerate(as_numbers(indices, "dataset")):
+        for slot, index in enumerate(numbers):
             trace, number = self._place(index)
             _plan_item(self.traces[trace], number, batch, samples, slot)
         batch.run()
@@ -402,16 +408,9 @@ def _floor(count: int, proportion: float) -> int:
     return nearest if abs(product - nearest) <= 4 * math.ulp(product) else math.floor(product)
 
 
-# What `plan` is the same as; a class that reads items in a way of its own is asked for them.
-_PLANNED: tuple[Any, ...] = tuple(
-    cast(Any, kind).__getitem__ for kind in (WindowedSensor, Sensor, Trace)
-)
-
-
 def _plan_item(source: Any, index: int, batch: Batch, into: dict[Any, Any], key: Any) -> None:
     """Plan to put `source[index]` into a dictionary."""
-    kind = cast(Any, type(source))
-    if kind.__getitem__ in _PLANNED:
+    if reads_by_plan(source):
         into[key] = source.plan(index, batch)
         return
     into[key] = None  # keeps its place
@@ -419,7 +418,7 @@ def _plan_item(source: Any, index: int, batch: Batch, into: dict[Any, Any], key:
     def read() -> None:
         into[key] = source[index]
 
-    batch.call(read)
+    batch.call(source, read)
 
 
 def _sample_number(index: Any, count: int, where: str) -> int:

@@ -541,6 +541,15 @@ def test_a_tree_becomes_the_same_tree(workers: int | None, tree: Path, tmp_path:
     assert [at for at, _ in done] == sorted(at for at, _ in done)
 
 
+@pytest.mark.parametrize("format", ["mjpg,quality=30", "jpg,quality=30"])
+def test_a_quality_is_refused_since_jpegs_stay_as_they_are(
+    format: str, tree: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedError, match="quality"):
+        transcode(tree / "a", tmp_path / "new", {"camera/*": format})
+    assert not (tmp_path / "new").exists()
+
+
 def test_traces_within_traces_come_along(tree: Path, tmp_path: Path) -> None:
     record_trace(tree / "a" / "inner", 0.2, 7)
     found = transcode(tree / "a", tmp_path / "new", {"lidar/*": "raw"})
@@ -566,6 +575,30 @@ def test_a_damaged_trace_does_not_keep_others_from_being_made(tree: Path, tmp_pa
     assert b.problem is not None and "day/b/lidar/rng" in b.problem
     formats_of(tree / "day" / "c", tmp_path / "new" / "day" / "c")
     assert sorted(os.listdir(tmp_path / "new" / "day")) == ["c"]
+
+
+def test_a_trace_within_one_that_failed_waits_for_it(tree: Path, tmp_path: Path) -> None:
+    record_trace(tree / "a" / "inner", 0.2, 7)
+    rng = tree / "a" / "lidar" / "rng"
+    sound = rng.read_bytes()
+    damage(rng)
+    done: list[tuple[int, int]] = []
+    found = transcode(
+        tree, tmp_path / "new", {"lidar/*": "npz"}, progress=lambda *at: done.append(at)
+    )
+    assert states(found) == {
+        "a": "failed",
+        "a/inner": "failed",
+        "day/b": "made",
+        "day/c": "made",
+    }
+    assert done[-1][0] == done[-1][1]
+    rng.write_bytes(sound)
+    found = transcode(tree, tmp_path / "new", {"lidar/*": "npz"})
+    assert found.ok
+    assert set(states(found).values()) == {"made", "there"}
+    formats_of(tree / "a", tmp_path / "new" / "a")
+    formats_of(tree / "a" / "inner", tmp_path / "new" / "a" / "inner")
 
 
 def test_a_dry_run_makes_nothing(tree: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Poses of a sensor, from the file beside it."""
 
+import copy
 import io
 import os
 import zipfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from abstract_dataloader import spec
 
+from roverd.errors import CorruptFileError
 from roverd.sensors import Pose
 from support.traces import record_poses
 from support.typed import check_sample
@@ -40,6 +42,19 @@ def test_a_sample_is_the_window_of_poses_around_its_index(tmp_path: Path, past: 
         assert sample.timestamps.tolist() == [truth["t"][frames].tolist()]
     assert len(list(pose)) == len(list(pose.stream())) == len(whole)
     assert len(next(pose.stream(batch=2))) == min(2, len(whole))
+
+
+@pytest.mark.parametrize("count", [3, 9])
+def test_a_worker_refuses_other_poses_than_its_timestamps_are_for(tmp_path: Path, count: int):
+    record_poses(tmp_path, 6)
+    pose = Pose(tmp_path / "pose", past=1)
+    assert len(pose) == 6
+    worker = copy.copy(pose)  # as a pickle has it
+    record_poses(tmp_path, count)
+    with pytest.raises(CorruptFileError, match="refresh"):
+        worker[5]
+    assert len(worker.refresh()) == count
+    assert worker[-1].pos.shape == (1, 2, 3)
 
 
 def test_the_reference_says_whose_poses(tmp_path: Path):

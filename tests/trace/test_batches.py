@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from abstract_dataloader import generic, spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roverd import Dataset, Trace, sensors
+from roverd import Dataset, Trace, sensors, set_threads
 from roverd.errors import CorruptFileError, OutOfRangeError
 from roverd.storage import local
 from support.traces import Recorded
@@ -188,6 +189,65 @@ def test_traces_that_read_in_a_way_of_their_own_are_asked(truths) -> None:
     (name, sample), other = dataset.__getitems__([1, len(named) + 1])
     assert name == "mine"
     same(sample, other)
+
+
+class Mine(Dataset[Any]):
+    """A type of dataset that a user derived."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return ("mine", super().__getitem__(index))
+
+
+def test_what_reads_in_a_way_of_its_own_does_so_in_batches_too(truths) -> None:
+    path = str(truths[0]["imu"].path)
+    imu = Doubled(path)
+    trace = Named({"imu": imu}, name="mine")
+    for source in (imu, trace, Mine([trace])):
+        batch = source.__getitems__([3, 0, 3])
+        for sample, index in zip(batch, [3, 0, 3], strict=True):
+            assert type(sample) is type(source[index])
+            for one, other in zip(arrays_within(sample), arrays_within(source[index]), strict=True):
+                np.testing.assert_array_equal(one, other)
+    same(next(iter(imu)), imu[0])
+
+
+def arrays_within(sample: Any) -> list[np.ndarray]:
+    """All arrays of a sample that may be in tuples."""
+    while isinstance(sample, tuple):
+        sample = sample[1]
+    return arrays(sample)
+
+
+class OneAtATime(Squares):
+    """A sensor that reads with a cursor, as files of other libraries have."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self._busy = threading.Lock()
+        self.read: list[int] = []
+
+    def __getitem__(self, index: Any) -> Any:
+        assert self._busy.acquire(blocking=False), "two threads at once"
+        try:
+            self._waited.wait(0.01)
+            self.read.append(index)
+            return super().__getitem__(index)
+        finally:
+            self._busy.release()
+
+    _waited = threading.Event()
+
+
+def test_sensors_of_others_are_asked_for_one_sample_at_a_time() -> None:
+    set_threads(4)
+    try:
+        cursor = OneAtATime(9)
+        dataset = Dataset([Trace({"cursor": cursor, "squares": Squares(9)})])
+        batch = dataset.__getitems__([8, 0, 5, 3])
+    finally:
+        set_threads(None)
+    assert [sample["cursor"] for sample in batch] == [64, 0, 25, 9]
+    assert cursor.read == [8, 0, 5, 3]
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ that is wanted several times is read and decoded once.
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,25 @@ if TYPE_CHECKING:
 
 Work = Callable[[], object]
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 # Work of which nothing is known, or that is one step after the other, is begun before all else.
 _LONG = float("inf")
+
+
+# A class that overrides one of these reads items in a way of its own.
+_by_plan: set[Any] = set()
+
+
+def by_plan(function: _Function) -> _Function:
+    """Mark a `__getitem__` that reads what its object's `plan` plans, and nothing else."""
+    _by_plan.add(function)
+    return function
+
+
+def reads_by_plan(source: object) -> bool:
+    """Whether items may be planned; otherwise they have to be asked for, as `source[index]`."""
+    return getattr(type(source), "__getitem__", None) in _by_plan
 
 
 def as_numbers(indices: Iterable[SupportsIndex] | NDArray[Any], where: str) -> list[int]:
@@ -50,7 +67,7 @@ class Batch:
 
     def __init__(self) -> None:
         self._plans: dict[int, _Plan] = {}
-        self._calls: list[Work] = []
+        self._calls: dict[int, _Calls] = {}
 
     def read(self, channel: "Channel", start: int, count: int) -> NDArray[Any]:
         """Plan to read consecutive frames.
@@ -95,9 +112,15 @@ class Batch:
         plan.runs.extend((number, out[slot : slot + 1]) for slot, number in enumerate(numbers))
         return out
 
-    def call(self, work: Work) -> None:
-        """Plan something else, to be done beside the reads."""
-        self._calls.append(work)
+    def call(self, source: object, work: Work) -> None:
+        """Plan something else, to be done beside the reads.
+
+        Args:
+            source: what it asks. That need not be made for several threads, so all that is asked
+                of the same one is done in order.
+            work: what to do.
+        """
+        self._calls.setdefault(id(source), _Calls(source)).append(work)
 
     def _plan(self, channel: "Channel") -> "_Plan":
         plan = self._plans.get(id(channel))
@@ -113,7 +136,7 @@ class Batch:
             MissingFileError: a frame has gone meanwhile.
             BaseException: what the work given to `call` raised.
         """
-        work: list[tuple[float, Work]] = [(_LONG, call) for call in self._calls]
+        work: list[tuple[float, Work]] = [(_LONG, calls) for calls in self._calls.values()]
         for plan in self._plans.values():
             work.extend(plan.work())
         # The longest first: the cores then come to an end at about the same time.
@@ -121,6 +144,21 @@ class Batch:
         for_each(lambda piece: piece[1](), work)
         for plan in self._plans.values():
             plan.mend()
+
+
+class _Calls:
+    """What is asked of one source, one after the other."""
+
+    def __init__(self, source: object) -> None:
+        self._source = source  # else another one may get its `id`
+        self._works: list[Work] = []
+
+    def append(self, work: Work) -> None:
+        self._works.append(work)
+
+    def __call__(self) -> None:
+        for work in self._works:
+            work()
 
 
 class _Plan:

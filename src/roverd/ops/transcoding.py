@@ -187,6 +187,17 @@ class _Run:
             waves.setdefault(_depth(path, self._places), []).append(path)
         found: dict[str, TranscodedTrace] = {}
         for _, paths in sorted(waves.items()):
+            for path in paths:
+                if (outer := self._failed_around(path, found)) is not None:
+                    # Its folder would be where the other one has to go when that is tried again.
+                    found[path] = TranscodedTrace(
+                        path,
+                        self._places[path],
+                        "failed",
+                        problem=f"{path}: not tried, since it lies in {outer}, which failed",
+                    )
+                    self._tally.add(self._sizes.get(path, 0))
+            paths = [path for path in paths if path not in found]
             try:
                 made = map_all(self._one, paths, width)
             except _Stopped:
@@ -197,6 +208,14 @@ class _Run:
                 raise
             found.update(zip(paths, made, strict=True))
         return [found[path] for path in self._places]
+
+    def _failed_around(self, path: str, found: Mapping[str, TranscodedTrace]) -> str | None:
+        """The trace that a folder lies in, if there is one that could not be made."""
+        while (parent := os.path.dirname(path)) != path:
+            if parent in found and found[parent].state == "failed":
+                return parent
+            path = parent
+        return None
 
     def _one(self, path: str) -> TranscodedTrace:
         size, counted = self._sizes.get(path, 0), 0

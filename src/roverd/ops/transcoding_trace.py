@@ -195,6 +195,11 @@ def _check_is_lossless(target: Channel, channel: Channel, wanted: Format) -> Non
             f"{channel.path}: as {wanted.name!r} it would lose something: only JPEGs become "
             f"JPEGs; choose a format for arrays, such as 'lzmaf'"
         )
+    if isinstance(target, _IMAGES) and "quality" in wanted.args:
+        raise UnsupportedError(
+            f"{channel.path}: as {str(wanted)!r} it would lose something: its JPEGs stay as they "
+            f"are; leave out the quality"
+        )
 
 
 def _changed(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from roverd import channels, timestamps
 from roverd.channels import Channel
-from roverd.channels.batch import Batch
+from roverd.channels.batch import Batch, by_plan
 from roverd.errors import (
     ChannelNotFoundError,
     CorruptFileError,
@@ -214,6 +214,7 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
                 f"{self.path}: no channel {name!r}; meta.json names {', '.join(self.channels)}"
             ) from None
 
+    @by_plan
     def __getitem__(self, index: Any) -> Any:
         """A sample by number, or a channel by name.
 

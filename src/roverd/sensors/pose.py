@@ -75,8 +75,14 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
     def _poses(self) -> dict[str, NDArray[Any]]:
         arrays = self._arrays
         if arrays is None:
-            self._times, arrays = self._load()
-            self._arrays = arrays
+            times, arrays = self._load()
+            # Timestamps came along with a pickle: a window must be that of the same poses.
+            if self._times is not None and not np.array_equal(times, self._times, equal_nan=True):
+                raise CorruptFileError(
+                    f"{self.filename}: expected the {len(self._times)} poses that were there "
+                    f"before, found {len(times)} others; refresh() takes them up"
+                )
+            self._times, self._arrays = times, arrays
         return arrays
 
     def _load(self) -> tuple[Float64[np.ndarray, " n"], dict[str, NDArray[Any]]]:

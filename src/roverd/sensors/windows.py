@@ -10,7 +10,7 @@ import numpy as np
 from abstract_dataloader import abstract, spec
 from jaxtyping import Float64
 
-from roverd.channels.batch import Batch, as_numbers
+from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.errors import OutOfRangeError
 
 TSample = TypeVar("TSample")
@@ -82,6 +82,7 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         """Bytes on disk per second of recording; 0 for less than two frames."""
         return self.filesize / self.duration if self.duration > 0 else 0.0
 
+    @by_plan
     def __getitem__(self, index: Any) -> Any:
         """A sample by number.
 
@@ -126,6 +127,8 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         return self._sample(self._window_start(index), batch)
 
     def _samples(self, starts: Iterable[int]) -> list[TSample]:
+        if not reads_by_plan(self):
+            return [self[start + self.past] for start in starts]
         batch = Batch()
         samples = [self._sample(start, batch) for start in starts]
         batch.run()
