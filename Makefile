@@ -16,7 +16,7 @@ test: $(READY)  ## set up, and run the tests
 
 slow: $(READY)  ## the tests that take longer
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
-	$(BIN)/python -m pytest -m large $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

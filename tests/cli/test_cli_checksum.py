@@ -182,7 +182,7 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path):
     assert megabytes < 200
 
 
-@pytest.mark.large
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_five_gigabytes_take_less_than_300_mb_of_memory(tmp_path: Path):
     size = 5_000_000_000

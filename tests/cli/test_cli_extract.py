@@ -279,7 +279,7 @@ def test_what_is_interrupted_leaves_no_half_trace(
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.large
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_a_large_channel_takes_little_memory(tmp_path: Path) -> None:
     if shutil.disk_usage(tmp_path).free < 12e9:

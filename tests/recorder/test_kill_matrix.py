@@ -143,7 +143,7 @@ def test_roverd_repair_mends_what_a_killed_recorder_has_left(
     check_sound(path, check_readable(path, safe))
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("seed", range(1, 13))
 def test_a_recorder_that_is_killed_anywhere_loses_nothing_that_was_safe(
     starter: Recorders, tmp_path: Path, seed: int
@@ -152,7 +152,7 @@ def test_a_recorder_that_is_killed_anywhere_loses_nothing_that_was_safe(
     check_all(killed(starter, tmp_path, "recorder", chosen), chosen)
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_a_consumer_that_is_killed_anywhere_loses_nothing_that_was_safe(
     starter: Recorders, tmp_path: Path, seed: int
@@ -161,7 +161,7 @@ def test_a_consumer_that_is_killed_anywhere_loses_nothing_that_was_safe(
     check_all(killed(starter, tmp_path, "consume", chosen), chosen, "consume")
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_a_continued_recording_that_is_killed_again_loses_nothing_that_was_safe(
     starter: Recorders, tmp_path: Path, seed: int
