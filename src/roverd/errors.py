@@ -52,3 +52,15 @@ class ChannelNotFoundError(RoverdError, KeyError):
 
 class RoverdWarning(UserWarning):
     """Something in a recording is odd but readable; the message says what and where."""
+
+
+class StoreError(RoverdError, OSError):
+    """An object store did not give or take what it was asked for, or could not be reached."""
+
+
+class StoreAccessError(StoreError, PermissionError):
+    """An object store refused: no credentials, wrong ones, or ones that have expired."""
+
+
+class ObjectReplacedError(StoreError):
+    """An object is not the one any more that was read before; reading again sees the new one."""

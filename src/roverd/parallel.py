@@ -21,6 +21,9 @@ _Result = TypeVar("_Result")
 # machine has cores.
 _WIDEST = 32
 
+SIDE_BY_SIDE = 16
+"""How many things are done at once that each wait for an object store."""
+
 _lock = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}
 

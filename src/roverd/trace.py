@@ -7,6 +7,7 @@ import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, Generic, Literal, Self, SupportsIndex, TypeVar, cast
 
 import numpy as np
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 
 from roverd import sensors as sensor_types
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
+from roverd.channels.utils import Prefetch, batch_iterator
 from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
-from roverd.parallel import map_all
+from roverd.parallel import SIDE_BY_SIDE, map_all
 from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
 from roverd.sensors.windows import WindowedSensor
-from roverd.storage import storage_for
+from roverd.storage import as_path, is_url, storage_for
+from roverd.storage.options import remember
+from roverd.storage.paths import basename, join
 from roverd.storage.traces import find_traces
 
 __all__ = ["Dataset", "Trace", "split"]
@@ -69,14 +73,18 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         Returns:
             The names, sorted. A folder is a sensor if it has a `meta.json`.
         """
-        folder = os.fspath(path)
+        folder = as_path(path)
         storage = storage_for(folder)
-        return [
-            name
-            for name in storage.names(folder)
-            if (virtual or not name.startswith("_"))
-            and storage.size(f"{folder}/{name}/{META}") is not None
-        ]
+        names = [name for name in storage.names(folder) if virtual or not name.startswith("_")]
+
+        def is_sensor(name: str) -> bool:
+            here = f"{folder}/{name}"
+            # Listed, a remote folder tells the sizes of all that is in it.
+            listed = not is_url(folder) or storage.folder_version(here) is not None
+            return listed and storage.size(f"{here}/{META}") is not None
+
+        found = map_all(is_sensor, names, _width(folder))
+        return [name for name, sensor in zip(names, found, strict=True) if sensor]
 
     @classmethod
     def from_config(
@@ -86,11 +94,12 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         sensors: Sensors = None,
         include_virtual: bool = False,
         name: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Open a trace.
 
         Args:
-            path: the trace's folder.
+            path: the trace's folder; a path, or a URL such as `s3://bucket/trace`.
             sync: how frames of the sensors make a sample; by default the trace has no samples, and
                 is a collection of sensors.
             sensors: what to open each sensor as, by name: `None` for a `DynamicSensor`, `"auto"`
@@ -99,6 +108,9 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
                 sensors in the folder are opened: as `DynamicSensor`s, or all by `"auto"`.
             include_virtual: whether all sensors include the virtual ones.
             name: for people; by default the folder's.
+            storage_options: how the store of a URL is reached, as fsspec has it: credentials,
+                endpoint, profile. They are used for all that is below the URL, in this process and
+                where the trace is unpickled; without them, fsspec's own configuration is.
 
         Returns:
             The trace.
@@ -106,7 +118,10 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         Raises:
             MissingFileError: the trace, or a sensor that is named, is not there.
         """
-        folder = os.fspath(path)
+        folder = as_path(path)
+        _set_options(folder, storage_options)
+        # What was there when another one was opened may be something else by now.
+        storage_for(folder).forget(folder)
         if sensors is None or isinstance(sensors, str):
             if sensors not in (None, "auto"):
                 raise ValueError(
@@ -118,9 +133,11 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
             sensors = dict.fromkeys(names, sensors)
         if not isinstance(sensors, Mapping):
             raise TypeError(f"{folder}: sensors must be a mapping from names, got {sensors!r:.80}")
-        opened = {key: _open_sensor(folder, key, kind) for key, kind in sensors.items()}
+        kinds = list(sensors.items())
+        made = map_all(lambda item: _open_sensor(folder, *item), kinds, _width(folder))
+        opened = {key: sensor for (key, _), sensor in zip(kinds, made, strict=True)}
         if name is None:
-            name = os.path.basename(os.path.abspath(folder))
+            name = basename(folder)
         return cls(opened, sync, name)
 
     @property
@@ -241,13 +258,18 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         self.traces = traces
 
     @staticmethod
-    def find_traces(*paths: Path, follow_symlinks: bool = False) -> list[str]:
+    def find_traces(
+        *paths: Path,
+        follow_symlinks: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> list[str]:
         """Find traces: folders that hold a `config.yaml`.
 
         Args:
             paths: where to look, at any depth. The folders of sensors are not looked into.
             follow_symlinks: whether to look into folders that are links. No folder is visited
                 twice, so that loops end.
+            storage_options: how the stores of URLs are reached; see `Trace.from_config`.
 
         Returns:
             Paths of the traces, sorted.
@@ -255,7 +277,10 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         Raises:
             MissingFileError: one of `paths` is not there.
         """
-        return find_traces(paths, follow_symlinks)
+        folders = [as_path(path) for path in paths]
+        for folder in folders:
+            _set_options(folder, storage_options)
+        return find_traces(folders, follow_symlinks)
 
     @classmethod
     def from_config(
@@ -265,15 +290,17 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         sensors: Sensors = None,
         include_virtual: bool = False,
         workers: int = 0,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Open traces as a dataset.
 
         Args:
-            paths: the traces' folders.
+            paths: the traces' folders; paths or URLs.
             sync: how frames of the sensors make a sample; see `Trace.from_config`.
             sensors: what to open each sensor as; see `Trace.from_config`.
             include_virtual: whether all sensors include the virtual ones.
             workers: how many traces to open at a time; below 0 for all at once.
+            storage_options: how the stores of URLs are reached; see `Trace.from_config`.
 
         Returns:
             The dataset, its traces in the order of `paths`.
@@ -281,7 +308,9 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
 
         def open_trace(path: Path) -> Trace[TSample]:
-            return Trace[TSample].from_config(path, sync, sensors, include_virtual)
+            return Trace[TSample].from_config(
+                path, sync, sensors, include_virtual, storage_options=storage_options
+            )
 
         limit = len(folders) if workers < 0 else max(1, workers)
         return cls(map_all(open_trace, folders, limit))
@@ -343,6 +372,30 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
         number = _sample_number(index, ends[-1] if ends else 0, "dataset")
         trace = bisect.bisect_right(ends, number)
         return trace, number - (ends[trace - 1] if trace else 0)
+
+    def prefetch(
+        self, indices: Iterable[SupportsIndex], batch: int = 32, ahead: int = 2
+    ) -> Iterator[TSample]:
+        """Samples by number, read ahead of the consumer in a thread.
+
+        Where files are far away, this keeps the link busy while samples are worked on.
+
+        Args:
+            indices: numbers of the samples, in any order; more are taken as they are needed.
+            batch: how many samples to read together.
+            ahead: how many such groups may wait.
+
+        Returns:
+            The samples, in the order of `indices`. An exception is raised in the consumer; leaving
+            the loop early ends the thread.
+
+        Raises:
+            ValueError: `batch` or `ahead` is less than 1.
+        """
+        groups = map(self.__getitems__, batch_iterator(iter(indices), batch))
+        if batch < 1:
+            raise ValueError(f"batch must be at least 1 sample, got {batch}")
+        return chain.from_iterable(Prefetch(groups, ahead))
 
     def __iter__(self) -> Iterator[TSample]:
         """All samples in order, trace by trace."""
@@ -429,10 +482,20 @@ def _sample_number(index: Any, count: int, where: str) -> int:
     return number % count
 
 
+def _set_options(folder: str, options: Mapping[str, Any] | None) -> None:
+    if options is not None and is_url(folder):
+        remember(folder, options)
+
+
+def _width(folder: str) -> int:
+    """How many sensors are looked at at a time: those that wait need not wait for each other."""
+    return SIDE_BY_SIDE if is_url(folder) else 1
+
+
 def _open_sensor(folder: str, name: str, kind: SensorType) -> AnySensor:
     if kind == "auto":
         kind = name if name in SENSOR_TYPES else None
-    return sensor_types.from_config(os.path.join(folder, name), kind)
+    return sensor_types.from_config(join(folder, name), kind)
 
 
 def _synchronise(
@@ -457,7 +520,13 @@ def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: s
     if type(sync) is generic.Empty:
         # No samples, whatever the timestamps: they need not be read.
         return {key: np.empty(0, np.uint32) for key in sensors}
-    stamps = {key: sensor.metadata.timestamps for key, sensor in sensors.items()}
+    waiting = any(is_url(getattr(sensor, "path", "")) for sensor in sensors.values())
+    times = map_all(
+        lambda sensor: sensor.metadata.timestamps,
+        list(sensors.values()),
+        SIDE_BY_SIDE if waiting else 1,
+    )
+    stamps = dict(zip(sensors, times, strict=True))
     empty = [key for key, times in stamps.items() if not len(times)]
     try:
         return sync(stamps)

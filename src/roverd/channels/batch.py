@@ -6,13 +6,16 @@ that is wanted several times is read and decoded once.
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.fetching import Fetch, run_fetching
 from roverd.channels.layouts import ContradictionError, Layout, Read, Run
 from roverd.parallel import for_each
+from roverd.storage import Fetching
 from roverd.storage.ranges import spans
 
 if TYPE_CHECKING:
@@ -136,14 +139,36 @@ class Batch:
             MissingFileError: a frame has gone meanwhile.
             BaseException: what the work given to `call` raised.
         """
-        work: list[tuple[float, Work]] = [(_LONG, calls) for calls in self._calls.values()]
-        for plan in self._plans.values():
-            work.extend(plan.work())
-        # The longest first: the cores then come to an end at about the same time.
-        work.sort(key=lambda piece: -piece[0])
+        run_plans(list(self._plans.values()), list(self._calls.values()))
+
+
+def read_planned(layout: Layout, channel: "Channel", runs: Sequence[Run]) -> None:
+    """Read frames of one channel as a batch does.
+
+    Args:
+        layout: the channel's frames.
+        channel: what they are frames of.
+        runs: which, and where they go.
+    """
+    plan = _Plan(channel, layout)
+    plan.runs.extend(runs)
+    run_plans([plan])
+
+
+def run_plans(plans: "Sequence[_Plan]", calls: Sequence[Work] = ()) -> None:
+    """Do all that was planned; see `Batch.run`."""
+    work: list[tuple[float, Work]] = [(_LONG, call) for call in calls]
+    fetches: list[Fetch] = []
+    for plan in plans:
+        plan.prepare(work, fetches)
+    # The longest first: the cores then come to an end at about the same time.
+    work.sort(key=lambda piece: -piece[0])
+    if fetches:
+        run_fetching(fetches, work)
+    else:
         for_each(lambda piece: piece[1](), work)
-        for plan in self._plans.values():
-            plan.mend()
+    for plan in plans:
+        plan.mend()
 
 
 class _Calls:
@@ -169,32 +194,43 @@ class _Plan:
         runs: those that are wanted.
     """
 
-    def __init__(self, channel: "Channel") -> None:
+    def __init__(self, channel: "Channel", layout: Layout | None = None) -> None:
         self._channel = channel  # else another one may get its `id`
-        self.layout: Layout = channel.existing_layout()
+        self.layout: Layout = channel.existing_layout() if layout is None else layout
         self.runs: list[Run] = []
         self._contradicted = False
 
-    def work(self) -> list[tuple[float, Work]]:
-        """What is to be done, in any order, and about how long each takes."""
+    def prepare(self, work: list[tuple[float, Work]], fetches: list[Fetch]) -> None:
+        """Add what is to be done.
+
+        Args:
+            work: gets what can be done at once, and about how long each takes.
+            fetches: get what has to be waited for.
+        """
         reads: list[Read] = []
-        work: list[tuple[float, Work]] = []
         for task in self.layout.plan(self.runs):
             if isinstance(task, Read):
                 reads.append(task)
+            elif isinstance(task, Fetch):
+                fetches.append(task)
             else:
                 work.append((_LONG, self._guarded(task)))
-        if reads:
-            # All of a channel's ranges are in one file.
-            file = reads[0].file
-            for span in spans([(read.offset, read.size) for read in reads], file.merging):
-                members = [reads[number] for number in span.ranges]
-                cost = sum(read.cost for read in members)
-                if len(members) == 1:
-                    work.append((cost, self._guarded(members[0].read)))
-                else:
-                    work.append((cost, self._guarded(_Merged(span.offset, span.size, members))))
-        return work
+        if not reads:
+            return
+        # All of a channel's ranges are in one file.
+        file = reads[0].file
+        for span in spans([(read.offset, read.size) for read in reads], file.merging):
+            members = [reads[number] for number in span.ranges]
+            merged = _Merged(span.offset, span.size, members)
+            if isinstance(file, Fetching):
+                begin = partial(file.begin, span.offset, span.size)
+                fetches.append(Fetch(begin, self._guarded_take(merged), span.size))
+                continue
+            cost = sum(read.cost for read in members)
+            work.append((cost, self._guarded(members[0].read if len(members) == 1 else merged)))
+
+    def _guarded_take(self, merged: "_Merged") -> Callable[[bytes], object]:
+        return lambda data: self._guarded(partial(merged.take, data))()
 
     def _guarded(self, work: Work) -> Work:
         def guarded() -> None:
@@ -227,7 +263,10 @@ class _Merged:
         self._members = members
 
     def __call__(self) -> None:
-        data = self._members[0].file.read(self._offset, self._size)
+        self.take(self._members[0].file.read(self._offset, self._size))
+
+    def take(self, data: bytes) -> None:
+        """The same with the bytes, which somebody else has read."""
         for member in self._members:
             begin = member.offset - self._offset
             member.take(data[begin : begin + member.size])

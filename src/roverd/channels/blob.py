@@ -1,7 +1,9 @@
 """Channel formats `npz` and `jpg`: each frame in a file of its own."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +14,7 @@ from roverd.channels.abstract.channel import Path
 from roverd.channels.images import ImageDecoder, check_image
 from roverd.errors import CorruptFileError
 from roverd.formats import jpeg, npz
-from roverd.storage import File
+from roverd.storage import File, is_url, remote_storage
 
 __all__ = ["JPEGBlobChannel", "NPZBlobChannel"]
 
@@ -28,8 +30,33 @@ class _InPlaceBlobChannel(BlobChannel):
         return out
 
     @abstractmethod
+    def _read_file_into(self, path: str, out: NDArray[Any]) -> None:
+        """Read one frame from its file into `out`."""
+
+    @abstractmethod
+    def _decode_into(self, data: bytes, out: NDArray[Any]) -> None:
+        """Decode the content of a file into `out`."""
+
+    def _path(self, index: int) -> str:
+        return f"{self._filename(index)}{self.extension}"
+
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
-        """Read one frame into `out`."""
+        path = self._path(index)
+        if is_url(path):
+            # With one request.
+            self._take_blob_into(index, self._storage.read(path), out)
+        else:
+            self._read_file_into(path, out)
+
+    def _begin_blob(self, index: int) -> "Callable[[], Future[bytes]] | None":
+        path = self._path(index)
+        return partial(remote_storage().begin_read, path) if is_url(path) else None
+
+    def _take_blob_into(self, index: int, data: bytes, out: NDArray[Any]) -> None:
+        try:
+            self._decode_into(data, out)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{self._path(index)}: {error}") from error
 
     @property
     def codec(self) -> str:
@@ -82,8 +109,7 @@ class NPZBlobChannel(_InPlaceBlobChannel):
         self.compress = compress
         self._npy = npz.npy_header(self.shape, self.type)
 
-    def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
-        path = self._filename(index) + ".npz"
+    def _read_file_into(self, path: str, out: NDArray[Any]) -> None:
         file = self._storage.open(path, keep=False)
         begin = npz.stored_at(file.read(0, npz.HEAD_SIZE), file.size, self._npy, self.size)
         if begin is not None:
@@ -92,6 +118,9 @@ class NPZBlobChannel(_InPlaceBlobChannel):
                 raise CorruptFileError(f"{path}: the file was cut while it was read")
             return
         _decode_npz_into(file, out)
+
+    def _decode_into(self, data: bytes, out: NDArray[Any]) -> None:
+        npz.decode_into(data, out)
 
     def read_checked_into(self, index: int, out: NDArray[Any]) -> None:
         """Read one frame, comparing the check sum in its file, which `read` does not always do.
@@ -162,8 +191,10 @@ class JPEGBlobChannel(_InPlaceBlobChannel):
         other._decoder = ImageDecoder(other, None, "area", False)
         return other
 
-    def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
-        path = self._filename(index) + ".jpg"
+    def _decode_into(self, data: bytes, out: NDArray[Any]) -> None:
+        self._decoder.decode_into(data, out)
+
+    def _read_file_into(self, path: str, out: NDArray[Any]) -> None:
         file = self._storage.open(path, keep=False)
         try:
             self._decoder.decode_into(file.read(0, file.size), out)

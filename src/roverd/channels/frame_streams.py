@@ -14,6 +14,7 @@ from roverd.channels.raw import SingleFileChannel, drop
 from roverd.errors import CorruptFileError
 from roverd.parallel import map_all
 from roverd.storage import Appender, File
+from roverd.storage.read_ahead import read_ahead
 
 __all__ = ["FrameStreamChannel"]
 
@@ -134,6 +135,7 @@ class FrameStreamChannel(SingleFileChannel):
 
     def _offsets(self, file: File, index: File | None) -> NDArray[np.int64]:
         stored = b"" if index is None else index.read(0, index.size)
+        file = read_ahead(file)
         offsets = self._agreed(np.frombuffer(stored, "<u8", len(stored) // 8), file)
         end = int(offsets[-1])
         if end == file.size:

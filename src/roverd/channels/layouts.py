@@ -5,16 +5,21 @@ reads any of them into an array of the caller's. Channels make one for each read
 to find out (an index) they keep for the next one.
 """
 
+import sys
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roverd.channels.fetching import Fetch
 from roverd.errors import CorruptFileError
 from roverd.parallel import for_each
-from roverd.storage import File
+from roverd.storage import Fetching, File
+from roverd.storage.ranges import Span, spans
 
 Decode = Callable[[bytes, NDArray[Any]], None]
 """Decompresses the bytes of one frame into an array of its shape."""
@@ -26,6 +31,8 @@ Run = tuple[int, NDArray[Any]]
 # few KiB costs less than another system call and another turn of a Python loop.
 _READ_THROUGH = 16 << 10
 _PIECE = 8 << 20
+# Frames whose bytes are asked for in one go, when all are wanted one after the other.
+_FETCHED_FRAMES = 64
 
 
 class ContradictionError(Exception):
@@ -96,7 +103,7 @@ class Layout(Protocol):
         """
         ...
 
-    def plan(self, runs: Sequence[Run]) -> Iterable[Read | Callable[[], object]]:
+    def plan(self, runs: Sequence[Run]) -> Iterable[Read | Fetch | Callable[[], object]]:
         """What has to be done to read any frames.
 
         Args:
@@ -104,8 +111,8 @@ class Layout(Protocol):
                 wanted several times.
 
         Returns:
-            Ranges of bytes, all of one file, and other things to do; each is done once, in any
-            order, several at a time.
+            Ranges of bytes, all of one file, whole files, and other things to do; each is done
+            once, in any order, several at a time.
         """
         ...
 
@@ -200,10 +207,14 @@ class FixedLayout:
 
     def plan(self, runs: Sequence[Run]) -> list[Read]:
         """One range for each run; see `Layout.plan`."""
+        # What comes from far away comes in pieces that arrive, and go, one by one.
+        most = self._file.merging.most if isinstance(self._file, Fetching) else sys.maxsize
+        at_once = max(1, most // self._size)
         found: dict[tuple[int, int], list[NDArray[Any]]] = {}
         for first, out in runs:
-            if len(out):
-                found.setdefault((first, len(out)), []).append(out)
+            for start in range(0, len(out), at_once):
+                piece = out[start : start + at_once]
+                found.setdefault((first + start, len(piece)), []).append(piece)
         return [
             _PlainRead(self._file, first * self._size, outs) for (first, _), outs in found.items()
         ]
@@ -306,15 +317,46 @@ class OffsetLayout:
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """The bytes of frames; see `EncodedLayout.encoded`."""
-        for frame in frames:
+        for frame, data in self._stored(frames):
             offset, size = self._place(frame)
-            data = self._file.read(offset, size)
             if len(data) != size:
                 raise CorruptFileError(
                     f"{self._file.path}: frame {frame}: expected {size} bytes from byte {offset} "
                     f"on, found {len(data)}; the file was cut while it was read"
                 )
             yield data
+
+    def _stored(self, frames: range) -> Iterator[tuple[int, bytes]]:
+        """Each frame and its bytes, as far as they are there."""
+        file = self._file
+        if not isinstance(file, Fetching):
+            yield from ((frame, file.read(*self._place(frame))) for frame in frames)
+            return
+        # The next ones are on their way while these are worked on.
+        begun: deque[tuple[list[int], list[tuple[Span, Future[bytes]]]]] = deque()
+        for first in range(0, len(frames), _FETCHED_FRAMES):
+            begun.append(self._begin(file, list(frames[first : first + _FETCHED_FRAMES])))
+            if len(begun) > 1:
+                yield from self._arrived(*begun.popleft())
+        while begun:
+            yield from self._arrived(*begun.popleft())
+
+    def _begin(
+        self, file: Fetching, frames: list[int]
+    ) -> tuple[list[int], list[tuple[Span, "Future[bytes]"]]]:
+        wanted = spans([self._place(frame) for frame in frames], file.merging)
+        return frames, [(span, file.begin(span.offset, span.size)) for span in wanted]
+
+    def _arrived(
+        self, frames: list[int], begun: list[tuple[Span, "Future[bytes]"]]
+    ) -> Iterator[tuple[int, bytes]]:
+        found: dict[int, bytes] = {}
+        for span, future in begun:
+            data = future.result()
+            for number in span.ranges:
+                offset, size = self._place(frames[number])
+                found[frames[number]] = data[offset - span.offset : offset - span.offset + size]
+        yield from ((frame, found[frame]) for frame in frames)
 
 
 class _CodedRead(Read):

@@ -19,6 +19,7 @@ from roverd.channels.layouts import Run, read_in_order
 from roverd.errors import CorruptFileError
 from roverd.formats import xz
 from roverd.storage import File
+from roverd.storage.read_ahead import read_ahead
 
 _INPUT = 256 << 10
 _PIECE = 1 << 20
@@ -51,6 +52,7 @@ class SolidIndex:
         Raises:
             CorruptFileError: it does not begin with a stream.
         """
+        file = read_ahead(file)
         streams = xz.streams_from_end(file.read, file.size)
         if streams is None:
             streams = list[xz.Stream]()

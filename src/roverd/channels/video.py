@@ -18,7 +18,8 @@ from roverd.channels.writers import Writer
 from roverd.errors import CorruptFileError, UnsupportedError
 from roverd.formats import avi, jpeg
 from roverd.parallel import map_all
-from roverd.storage import Appender, File
+from roverd.storage import Appender, File, is_url
+from roverd.storage.read_ahead import read_ahead
 
 __all__ = ["VideoChannel"]
 
@@ -73,7 +74,7 @@ class VideoChannel(SingleFileChannel):
         return self.decoder.out_shape
 
     def _frames_at_once(self) -> int:
-        return 4
+        return 16 if is_url(self.path) else 4
 
     def _layout(self) -> Layout:
         file = self._storage.open(self.path)
@@ -93,11 +94,12 @@ class VideoChannel(SingleFileChannel):
         cached: _Known | None = self._cache
         if cached is not None and cached.version == file.version:
             return cached
+        read = read_ahead(file).read
         try:
             if cached is not None and cached.size < file.size:
-                index = avi.extend_index(file.read, file.size, cached.index)
+                index = avi.extend_index(read, file.size, cached.index)
             else:
-                index = avi.read_index(file.read, file.size)
+                index = avi.read_index(read, file.size)
         except CorruptFileError as error:
             raise CorruptFileError(f"{self.path}: {error}") from error
         known = _Known(file, index)
@@ -156,7 +158,7 @@ class VideoChannel(SingleFileChannel):
 
     def distrust_index(self, file: File) -> "_Known":
         """Find the frames of a file again, going by its data alone."""
-        known = _Known(file, avi.walk_index(file.read, file.size))
+        known = _Known(file, avi.walk_index(read_ahead(file).read, file.size))
         self._keep(known, known.memory)
         return known
 

@@ -1,5 +1,6 @@
 """The sensor: channels that share their timestamps."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from roverd.errors import (
     MissingFileError,
     RoverdWarning,
 )
+from roverd.parallel import SIDE_BY_SIDE, map_all
 from roverd.sensors.meta import (
     TIMESTAMPS,
     Entries,
@@ -27,7 +29,7 @@ from roverd.sensors.meta import (
     read_meta,
 )
 from roverd.sensors.windows import WindowedSensor
-from roverd.storage import storage_for
+from roverd.storage import is_url, storage_for
 
 __all__ = ["Correction", "Sensor"]
 
@@ -142,6 +144,9 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
     def _common_length(self) -> int:
         """Number of frames that every channel has."""
         lengths: dict[str, int] = {}
+        if is_url(self.path):
+            # What they find out is kept: all at once, what is one request after the other below.
+            map_all(_look_ahead, list(self.channels.values()), SIDE_BY_SIDE)
         for name, channel in self.channels.items():
             try:
                 count = channel.whole_frames()
@@ -184,12 +189,13 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
             The sensor itself.
         """
         self._timestamps = self._count = None
+        storage_for(self.path).forget(self.path)
         self._open()
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         # How many there are goes along, so that indices mean the same; the rest is read again.
-        return {**self.__dict__, "_timestamps": None}
+        return {**super().__getstate__(), "_timestamps": None}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r}, [{', '.join(self.channels)}])"
@@ -233,3 +239,9 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
     def _read(self, names: Sequence[str], start: int, batch: Batch) -> list[NDArray[Any]]:
         """Plan to read windows `(window, *shape)` of several channels."""
         return [batch.read(self.channel(name), start, self.window) for name in names]
+
+
+def _look_ahead(channel: Channel) -> None:
+    # What goes wrong here goes wrong again where it is asked for in earnest.
+    with contextlib.suppress(ValueError, OSError):
+        channel.whole_frames()

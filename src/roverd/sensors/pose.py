@@ -16,6 +16,7 @@ from roverd.formats.npz import UNREADABLE
 from roverd.sensors.dynamic import Metadata
 from roverd.sensors.windows import WindowedSensor
 from roverd.storage import storage_for
+from roverd.storage.paths import join, parent
 
 __all__ = ["Pose"]
 
@@ -51,8 +52,7 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
     ) -> None:
         super().__init__(path, past, future)
         self.reference = reference
-        folder = os.path.dirname(os.path.normpath(self.path))
-        self.filename = os.path.join(folder, f"_{reference}", "pose.npz")
+        self.filename = join(join(parent(self.path), f"_{reference}"), "pose.npz")
         self.channels: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
         self.correction = None
@@ -61,7 +61,7 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
 
     def __getstate__(self) -> dict[str, Any]:
         # Timestamps go along; where the rest is wanted, the file is read again.
-        return {**self.__dict__, "_arrays": None}
+        return {**super().__getstate__(), "_arrays": None}
 
     def refresh(self) -> Self:
         """Read the file again when next needed.
@@ -70,6 +70,7 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
             The sensor itself.
         """
         self._times = self._arrays = None
+        storage_for(self.filename).forget(self.filename)
         return self
 
     def _poses(self) -> dict[str, NDArray[Any]]:

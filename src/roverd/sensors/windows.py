@@ -12,6 +12,9 @@ from jaxtyping import Float64
 
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.errors import OutOfRangeError
+from roverd.storage import as_path
+from roverd.storage.options import options_for, remember
+from roverd.storage.paths import basename
 
 TSample = TypeVar("TSample")
 TMetadata = TypeVar("TMetadata", bound=spec.Metadata)
@@ -29,14 +32,25 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
     """
 
     def __init__(self, path: str | os.PathLike[str], past: int, future: int) -> None:
-        self.path = os.fspath(path)
-        self.name = os.path.basename(os.path.normpath(self.path))
+        self.path = as_path(path)
+        self.name = basename(self.path)
         if past < 0 or future < 0:
             raise ValueError(
                 f"{path}: past and future must be numbers of frames, got {past} and {future}"
             )
         self.past = past
         self.future = future
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker has to reach the store, too.
+        options = options_for(self.path)
+        return self.__dict__ if options is None else {**self.__dict__, "_options": options}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if (options := state.pop("_options", None)) is not None:
+            remember(*options)
+        self.__dict__.update(state)
 
     @property
     def window(self) -> int:

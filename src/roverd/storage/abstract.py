@@ -1,8 +1,9 @@
 """What channels and sensors ask of a storage. Nothing here knows frames."""
 
 from collections.abc import Hashable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from roverd.storage.ranges import Merging
 
@@ -43,6 +44,15 @@ class File(Protocol):
 
         The buffer is C-contiguous, of any shape and type.
         """
+        ...
+
+
+@runtime_checkable
+class Fetching(File, Protocol):
+    """A file whose bytes take long to come, so that many reads are better begun at once."""
+
+    def begin(self, offset: int, size: int) -> "Future[bytes]":
+        """Begin to read; see `read`."""
         ...
 
 
@@ -121,6 +131,10 @@ class Storage(Protocol):
         Raises:
             FileNotFoundError: there is no such file.
         """
+        ...
+
+    def forget(self, path: str) -> None:
+        """Look anew, when next asked, at a file, or at a folder and all that is in it."""
         ...
 
     def make_folder(self, path: str, durable: bool = False) -> None:

@@ -283,6 +283,9 @@ class LocalStorage:
         file = LocalFile(path, keep=False)
         return file.read(0, file.size)
 
+    def forget(self, path: str) -> None:
+        """Nothing: files are looked at anew with every read."""
+
     def make_folder(self, path: str, durable: bool = False) -> None:
         """Make a folder and those above it, unless it is there."""
         missing: list[str] = []

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from roverd.errors import MissingFileError
 from roverd.storage.folders import walk_folders
+from roverd.storage.paths import as_path, is_url
 
 CONFIG = "config.yaml"
 """Name of the file that makes a folder a trace."""
@@ -31,7 +32,10 @@ def find_traces(
     found: set[str] = set()
     visited: set[tuple[int, int]] = set()
     for path in paths:
-        folder = os.fspath(path)
+        folder = as_path(path)
+        if is_url(folder):
+            found.update(_traces_in_store(folder))
+            continue
         if not os.path.isdir(folder):
             what = "not a folder" if os.path.exists(folder) else "no such folder"
             raise MissingFileError(f"{folder}: {what}; expected one with traces")
@@ -42,3 +46,33 @@ def find_traces(
             elif META in names and os.path.dirname(here) in found:
                 subfolders.clear()  # a sensor
     return sorted(found)
+
+
+def _traces_in_store(top: str) -> list[str]:
+    """Traces below a URL, from one listing of all that is there."""
+    from roverd.storage import remote_storage
+
+    traces: set[tuple[str, ...]] = set()
+    sensors: set[tuple[str, ...]] = set()
+    empty = True
+    for name in remote_storage().walk(top):
+        empty = False
+        *folder, file = name.split("/")
+        if file == CONFIG:
+            traces.add(tuple(folder))
+        elif file == META:
+            sensors.add(tuple(folder))
+    if empty:
+        raise MissingFileError(f"{top}: nothing is there; expected a folder with traces")
+    found: set[tuple[str, ...]] = set()
+    for parts in sorted(traces, key=len):
+        inside = (parts[:end] for end in range(len(parts)) if parts[:end] in found)
+        below = [(trace, parts[: len(trace) + 1]) for trace in inside]
+        # Neither what is virtual in a trace nor its sensors are looked into.
+        hidden = any(
+            part[-1].startswith("_") or (part in sensors and part not in traces)
+            for _, part in below
+        )
+        if not hidden:
+            found.add(parts)
+    return ["/".join((top, *parts)) for parts in found]

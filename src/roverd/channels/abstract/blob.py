@@ -1,12 +1,12 @@
 """Channels that keep each frame in a file of its own."""
 
 import operator
-import os
 import re
 import secrets
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from roverd.channels.abstract.channel import Channel, Keep, Path
 from roverd.channels.consume import Consumer
+from roverd.channels.fetching import Fetch
 from roverd.channels.layouts import Run, fill, places
 from roverd.channels.utils import Streamable
 from roverd.errors import CorruptFileError, MissingFileError, RoverdWarning, UnsupportedError
 from roverd.parallel import for_each, map_all
-from roverd.storage import storage_for
+from roverd.storage import is_url, storage_for
+from roverd.storage.paths import parent
 
 _NUMBERED = re.compile(r"(\d{6,})(\..+)?")
 
@@ -82,6 +84,15 @@ class BlobChannel(Channel):
 
     def _no_codec(self) -> UnsupportedError:
         return UnsupportedError(f"{self.path}: its files have no codec that other channels know")
+
+    def _begin_blob(self, index: int) -> "Callable[[], Future[bytes]] | None":
+        """What asks for the bytes of one frame, where they take long to come."""
+        del index
+        return None
+
+    def _take_blob_into(self, index: int, data: bytes, out: NDArray[Any]) -> None:
+        """Decode one frame, whose bytes have come, into `out`."""
+        raise self._no_codec()
 
     def _read_blob_into(self, index: int, out: NDArray[Any]) -> None:
         """Read one frame into `out`."""
@@ -164,6 +175,9 @@ class BlobChannel(Channel):
         return count
 
     def _replace(self, frames: NDArray[Any], **options: Any) -> None:
+        if is_url(self.path):
+            self._replace_objects(frames)
+            return
         # All new files are there before the first old one goes.
         staging = _Staging(self)
         try:
@@ -171,6 +185,14 @@ class BlobChannel(Channel):
             staging.publish_instead_of(self._names_to_remove())
         finally:
             staging.close()
+        self._now_has(len(frames))
+
+    def _replace_objects(self, frames: NDArray[Any]) -> None:
+        """Write over the old objects, each at once, and remove those that are left."""
+        staging = _Direct(self)
+        staging.write(0, frames)
+        for name in self._names_to_remove(len(frames)):
+            self._storage.remove(f"{self.path}/{name}")
         self._now_has(len(frames))
 
     def _now_has(self, count: int) -> None:
@@ -237,9 +259,22 @@ class _BlobLayout:
 
         for_each(read_one, range(len(frames)), self._channel.workers)
 
-    def plan(self, runs: Sequence[Run]) -> list[Callable[[], object]]:
+    def plan(self, runs: Sequence[Run]) -> list[Fetch | Callable[[], object]]:
         """Each frame by itself; see `Layout.plan`."""
-        return [partial(self._read_one, frame, outs) for frame, outs in places(runs).items()]
+        begin = self._channel._begin_blob  # pyright: ignore[reportPrivateUsage]
+        tasks: list[Fetch | Callable[[], object]] = []
+        for frame, outs in places(runs).items():
+            if (begun := begin(frame)) is None:
+                tasks.append(partial(self._read_one, frame, outs))
+            else:
+                take = partial(self._take_one, frame, outs)
+                tasks.append(Fetch(begun, take, self._channel.size))
+        return tasks
+
+    def _take_one(self, frame: int, outs: Sequence[NDArray[Any]], data: bytes) -> None:
+        take = self._channel._take_blob_into  # pyright: ignore[reportPrivateUsage]
+        take(frame, data, outs[0])
+        fill(outs[1:], outs[0])
 
     def _read_one(self, frame: int, outs: Sequence[NDArray[Any]]) -> None:
         read_into = self._channel._read_blob_into  # pyright: ignore[reportPrivateUsage]
@@ -335,12 +370,47 @@ class _Staging:
         self._storage.remove_folder(self._folder)
 
 
+class _Direct:
+    """Writes objects where they belong; each appears at once, and whole.
+
+    Whoever dies while several are written may leave a gap, before which the channel ends.
+    """
+
+    def __init__(self, channel: BlobChannel) -> None:
+        self._channel = channel
+
+    def write(self, start: int, frames: NDArray[Any]) -> None:
+        """Write frames under the numbers from `start` on, several at a time."""
+        write_blob = self._channel._write_blob  # pyright: ignore[reportPrivateUsage]
+        for_each(
+            lambda slot: write_blob(start + slot, frames[slot]),
+            range(len(frames)),
+            self._channel.workers,
+        )
+
+    def write_encoded(self, start: int, frames: Sequence[bytes]) -> None:
+        """The same for frames that are encoded already."""
+        write_encoded = self._channel._write_encoded  # pyright: ignore[reportPrivateUsage]
+        for_each(
+            lambda slot: write_encoded(start + slot, frames[slot]),
+            range(len(frames)),
+            self._channel.workers,
+        )
+
+    def publish(self) -> list[str]:
+        """Nothing: they are where they belong, and safe."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
 class _BlobWriter:
     """Writes frames under the next numbers; see `Writer`."""
 
     def __init__(self, channel: BlobChannel, start: int) -> None:
         self._channel = channel
-        self._staging = _Staging(channel)
+        self._staging = _Direct(channel) if is_url(channel.path) else _Staging(channel)
         self._next = start
         self._unsynced: list[str] = []
         self._named = False  # whether the folder's own name was synced
@@ -374,7 +444,7 @@ class _BlobWriter:
             storage.sync(f"{self._channel.path}/{name}")
         storage.sync(self._channel.path)
         if not self._named:
-            storage.sync(os.path.dirname(os.path.abspath(self._channel.path)))
+            storage.sync(parent(self._channel.path))
             self._named = True
 
     def close(self) -> None:

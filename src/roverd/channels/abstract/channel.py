@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roverd.channels.abstract.frames import KINDS, description, frame_shape, frame_type
-from roverd.channels.batch import Batch, as_numbers
+from roverd.channels.batch import Batch, as_numbers, read_planned
 from roverd.channels.checksums import ChecksumFile, SummingWriter, checksums, frame_bytes
 from roverd.channels.consume import Consumer, consume
 from roverd.channels.copying import Moved, copy_frames
@@ -26,7 +26,8 @@ from roverd.errors import (
     OutOfRangeError,
     UnsupportedError,
 )
-from roverd.storage import Storage, storage_for
+from roverd.storage import Storage, as_path, is_url, storage_for
+from roverd.storage.options import options_for, remember
 
 Transform = Callable[[NDArray[Any]], Any]
 Keep = Callable[[str, int], object]
@@ -34,6 +35,7 @@ Path = str | os.PathLike[str]
 
 # How much `stream` reads at once: enough that the cost of a read is lost in it.
 _STREAM_BYTES = 1 << 20
+_REMOTE_STREAM_BYTES = 8 << 20
 _SUM_BYTES = 16 << 20
 
 
@@ -69,7 +71,7 @@ class Channel(ABC):
     """Whether the check sum of every frame is kept; see `roverd.channels.checksums`."""
 
     def __init__(self, path: Path, dtype: Any, shape: Sequence[int]) -> None:
-        self.path = os.fspath(path)
+        self.path = as_path(path)
         self.type: np.dtype[Any] = frame_type(dtype, self.path)
         self.shape = frame_shape(shape, self.path)
         self.size = self.type.itemsize * math.prod(self.shape)
@@ -80,7 +82,16 @@ class Channel(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         # What was found out about the file is found out again where the pickle is opened.
-        return {**self.__dict__, "_cache": None}
+        state = {**self.__dict__, "_cache": None}
+        # A worker has to reach the store, too.
+        if (options := options_for(self.path)) is not None:
+            state["_options"] = options
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if (options := state.pop("_options", None)) is not None:
+            remember(*options)
+        self.__dict__.update(state)
 
     def _keep(self, found: Any, size: int) -> None:
         """Keep what was found out about the file for the next read.
@@ -102,7 +113,7 @@ class Channel(ABC):
             The channel.
         """
         other = copy.copy(self)
-        other.path = os.fspath(path)
+        other.path = as_path(path)
         return other
 
     # What is there
@@ -254,7 +265,15 @@ class Channel(ABC):
 
     def _read(self, layout: Layout, frames: range) -> NDArray[Any]:
         out = self.room_for(len(frames))
-        layout.read(frames, out)
+        if len(frames) > 1 and is_url(self.path):
+            # As a batch: all requests at once.
+            if frames.step == 1:
+                read_planned(layout, self, [(frames[0], out)])
+            else:
+                runs = [(frame, out[slot : slot + 1]) for slot, frame in enumerate(frames)]
+                read_planned(layout, self, runs)
+        else:
+            layout.read(frames, out)
         return out
 
     def read_many(self, indices: Sequence[SupportsIndex] | NDArray[Any]) -> NDArray[Any]:
@@ -336,6 +355,9 @@ class Channel(ABC):
                 yield array if transform is None else transform(array)
 
     def _frames_at_once(self) -> int:
+        if is_url(self.path):
+            # A round trip takes as long as some MiB.
+            return max(16, min(4096, _REMOTE_STREAM_BYTES // self.size))
         return max(4 if self._compressed else 1, min(4096, _STREAM_BYTES // self.size))
 
     def stream_prefetch(

@@ -1,0 +1,109 @@
+"""How stores are reached: options of fsspec's file systems, by the URL that they are for.
+
+They hold secrets. So they are kept here, and nowhere that is shown.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PRIVATE_QUERY = "roverd query"
+"""Key of what a signed URL had after `?`."""
+
+PRIVATE_USER = "roverd user"
+"""Key of what a URL had before `@`."""
+
+Options = Mapping[str, Any]
+
+_remembered: dict[str, dict[str, Any]] = {}
+
+# Options that say where and how, not who.
+_HARMLESS = frozenset(
+    [
+        "endpoint_url",
+        "region_name",
+        "profile",
+        "addressing_style",
+        "signature_version",
+        "protocol",
+        "account_name",
+        "project",
+        "default_cache_type",
+        "verify",
+    ]
+)
+_SHORTEST_SECRET = 4
+_REMOVED = "[removed]"
+# The query of a URL may be its signature.
+_URL_SECRETS = (
+    (re.compile(r"(://)[^/@\s'\"]*@"), rf"\1{_REMOVED}@"),
+    (re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]+"), rf"\1{_REMOVED}"),
+)
+
+
+def remember(url: str, options: Options) -> None:
+    """Have options used for a URL and all below it, in this process.
+
+    Args:
+        url: the URL.
+        options: what fsspec calls `storage_options`. They replace those that were given for the
+            same URL before, but for what the URL itself had.
+    """
+    before = _remembered.get(url, {})
+    kept = {key: before[key] for key in (PRIVATE_QUERY, PRIVATE_USER) if key in before}
+    merged = {**kept, **options} if _is_public(options) else {**before, **options}
+    if merged != before:
+        _remembered[url] = merged
+
+
+def _is_public(options: Options) -> bool:
+    return not set(options) & {PRIVATE_QUERY, PRIVATE_USER}
+
+
+def options_for(url: str) -> tuple[str, Options] | None:
+    """The options for a URL: those of the longest URL above it that has some.
+
+    Returns:
+        Which URL that is, and its options; `None` if there are none.
+    """
+    if not _remembered:
+        return None
+    here = url
+    while True:
+        if here in _remembered:
+            return here, _remembered[here]
+        shorter = here.rpartition("/")[0]
+        if not shorter or shorter.endswith(("/", ":")):
+            return None
+        here = shorter
+
+
+def redacted(text: str, url: str) -> str:
+    """A text without the secrets of the URL that it is about."""
+    found = options_for(url)
+    if found is not None:
+        secrets = sorted(set(_secrets(found[1])), key=len, reverse=True)
+        for secret in secrets:
+            text = text.replace(secret, _REMOVED)
+    for pattern, replacement in _URL_SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _secrets(options: Any, key: str = "") -> Iterator[str]:
+    if isinstance(options, Mapping):
+        for name, value in options.items():  # pyright: ignore[reportUnknownVariableType]
+            if name not in _HARMLESS:
+                yield from _secrets(value, str(name))  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(options, str | bytes):
+        text = options.decode("latin1") if isinstance(options, bytes) else options
+        parts = [text]
+        if key == PRIVATE_USER:
+            parts = [text, *text.split(":")]
+        elif key == PRIVATE_QUERY:
+            parts = [text, *(part.partition("=")[2] for part in text.split("&"))]
+        yield from (part for part in parts if len(part) >= _SHORTEST_SECRET)
+    elif isinstance(options, list | tuple):
+        # An object of aiohttp's for user and password is a tuple, too.
+        for value in options:  # pyright: ignore[reportUnknownVariableType]
+            yield from _secrets(value, key)  # pyright: ignore[reportUnknownArgumentType]

@@ -1,0 +1,155 @@
+"""Object stores, as channels and sensors see them."""
+
+from collections.abc import Hashable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import NoReturn
+
+from roverd.errors import MissingFileError, UnsupportedError
+from roverd.storage.abstract import Appender, BytesLike
+from roverd.storage.remote.file import RemoteFile
+from roverd.storage.remote.objects import Known, Listing
+from roverd.storage.remote.requests import MEMORY, ask, begin_whole, wait_for
+from roverd.storage.remote.stores import Store
+
+
+class RemoteStorage:
+    """Objects under URLs; see `Storage`.
+
+    What is known of an object is kept until `forget`: reading costs one request, not two. There
+    are no folders: one is there as long as something is in it.
+    """
+
+    def open(self, path: str, keep: bool = True) -> RemoteFile:
+        """Open an object for reading; one request if it is not known."""
+        del keep
+        return RemoteFile(path, self._known(path))
+
+    def _known(self, path: str) -> Known:
+        known = MEMORY.get(path)
+        if known is not None:
+            return known
+        if MEMORY.is_missing(path):
+            raise MissingFileError(f"{path}: no such object")
+
+        async def look(store: Store) -> Known:
+            return await store.info(path)
+
+        known = ask(path, "its size", look)
+        MEMORY.keep(path, known)
+        return known
+
+    def size(self, path: str) -> int | None:
+        """Bytes in an object, `None` if there is none."""
+        try:
+            return self._known(path).size
+        except FileNotFoundError:
+            return None
+
+    def _listing(self, path: str) -> Listing | None:
+        listing = MEMORY.listing(path)
+        if listing is not None:
+            return listing
+
+        async def look(store: Store) -> Listing:
+            return MEMORY.keep_listing(path, await store.entries(path))
+
+        try:
+            return ask(path, "what is in it", look)
+        except FileNotFoundError:
+            return None
+
+    def folder_version(self, path: str) -> Hashable | None:
+        """Changes whenever a folder is listed anew; `None` if there is nothing in it."""
+        name = path.rpartition("/")[2]
+        above = MEMORY.listing(path.rpartition("/")[0])
+        if above is not None and name not in above.folders:
+            return None  # whoever lists the one above has listed all of it
+        return self._listing(path)
+
+    def names(self, path: str) -> list[str]:
+        """Names of what is in a folder, sorted; none if there is no such folder."""
+        listing = self._listing(path)
+        return [] if listing is None else list(listing.names)
+
+    def walk(self, path: str) -> Iterator[str]:
+        """Names of all objects below a folder, relative to it; in pages, as the store has them."""
+
+        async def look(store: Store) -> list[str]:
+            return [name async for name in store.walk(path)]
+
+        try:
+            yield from ask(path, "what is below it", look)
+        except FileNotFoundError:
+            return
+
+    def read(self, path: str) -> bytes:
+        """All bytes of an object, with one request."""
+        return wait_for(self.begin_read(path))
+
+    def begin_read(self, path: str) -> "Future[bytes]":
+        """Begin to read all bytes of an object."""
+        return begin_whole(path)
+
+    def forget(self, path: str) -> None:
+        """Know nothing any more of an object, or a folder and all that is in it."""
+        MEMORY.forget(path)
+
+    def make_folder(self, path: str, durable: bool = False) -> None:
+        """Nothing: there are no folders."""
+
+    def write(self, path: str, data: BytesLike, durable: bool = False) -> None:
+        """Put `data` under a URL; a reader sees the old or the new, whole. It is durable."""
+        del durable
+        content = bytes(data)
+
+        async def put(store: Store) -> None:
+            await store.put(path, content)
+
+        try:
+            ask(path, f"writing its {len(content)} bytes", put)
+        finally:
+            MEMORY.drop(path)
+
+    def sync(self, path: str) -> None:
+        """Nothing: what a store has taken is safe."""
+
+    def append_to(self, path: str) -> Appender:
+        """Refuse: objects do not grow."""
+        _refuse(path)
+
+    def replacing(self, path: str) -> AbstractContextManager[Appender]:
+        """Refuse: what is written here piece by piece grows."""
+        _refuse(path)
+
+    def remove(self, path: str) -> None:
+        """Remove an object if it is there."""
+
+        async def take_away(store: Store) -> None:
+            await store.remove(path)
+
+        try:
+            ask(path, "removing it", take_away)
+        except FileNotFoundError:
+            return
+        finally:
+            MEMORY.drop(path)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove all objects below a folder."""
+        for name in list(self.walk(path)):
+            self.remove(f"{path}/{name}")
+        MEMORY.forget(path)
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object another name: a copy, since stores know nothing else."""
+        self.write(target, self.read(source))
+        self.remove(source)
+
+
+def _refuse(path: str) -> NoReturn:
+    raise UnsupportedError(
+        f"{path}: objects in a store are written whole and do not grow, which this format needs; "
+        f"write frames as the formats npz or jpg, which have an object for each, or write to a "
+        f"local path and upload what is complete"
+    )
