@@ -9,6 +9,7 @@ from roverd.channels.abstract import Channel
 from roverd.channels.abstract.channel import Keep
 from roverd.channels.layouts import FixedLayout
 from roverd.channels.writers import RawWriter
+from roverd.storage.paths import expect_local
 
 __all__ = ["RawChannel"]
 
@@ -60,6 +61,7 @@ class RawChannel(SingleFileChannel):
         Raises:
             MissingFileError: there is no file.
         """
+        expect_local(self.path, "only files of this machine are mapped into memory")
         count = len(self.existing_layout())
         if count == 0:
             # The operating system maps no empty files.

@@ -16,6 +16,7 @@ from roverd.ops.derive import (
 )
 from roverd.ops.progress import Progress
 from roverd.sensors import DynamicSensor
+from roverd.storage import as_path
 
 # Frames up to this size are not worth a file each.
 _SMALL = 4096
@@ -200,7 +201,7 @@ def _convert(
     plan: Callable[[DynamicSensor, str, Channel], ChannelPlan],
     progress: Progress | None,
 ) -> Converted:
-    folder, new = os.fspath(source), os.fspath(target)
+    folder, new = as_path(source), as_path(target)
     plans = plan_sensors(folder, plan)
     derive(folder, new, plans, [PosesPlan(name) for name in pose_folders(folder)], progress)
     return Converted(

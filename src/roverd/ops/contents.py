@@ -13,6 +13,7 @@ from roverd.channels.abstract import BlobChannel
 from roverd.errors import RoverdError, RoverdWarning
 from roverd.ops.derive import sensor_names
 from roverd.sensors import DynamicSensor
+from roverd.storage import as_path
 
 __all__ = ["ChannelInfo", "SensorInfo", "TraceInfo", "info"]
 
@@ -131,7 +132,7 @@ def info(path: str | os.PathLike[str]) -> TraceInfo:
     Raises:
         MissingFileError: there is no trace.
     """
-    folder = os.fspath(path)
+    folder = as_path(path)
     sensors = [_sensor_info(folder, name) for name in sensor_names(folder)]
     spans = [
         (s.start, s.start + s.duration)

@@ -18,6 +18,7 @@ from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, Entries, constructor_arguments, write_meta
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
+from roverd.storage.paths import expect_local
 from roverd.storage.traces import CONFIG
 from roverd.trace import Trace
 
@@ -141,6 +142,7 @@ def new_folder(path: str) -> Generator[str]:
         OSError: it cannot be made; this and every ValueError names `path`, not the folder
             meanwhile.
     """
+    expect_local(path, "a trace is made in a folder that appears when it is complete")
     _check_free(path)
     storage = storage_for(path)
     parent, name = os.path.split(os.path.abspath(path))
@@ -263,7 +265,7 @@ def derive(
         # The last file makes it a trace.
         names = [*_other_files(source, ()), CONFIG]
         for name in sorted(set(names), key=lambda name: name == CONFIG):
-            if name != CONFIG or storage.size(f"{source}/{name}") is not None:
+            if name != CONFIG or storage_for(source).size(f"{source}/{name}") is not None:
                 copy_file(storage_for(source), f"{source}/{name}", storage, f"{folder}/{name}")
             else:
                 storage.write(f"{folder}/{name}", b"{}\n")
@@ -308,7 +310,7 @@ def _derive_sensor(
             arguments = constructor_arguments(entries[name])
             check(channel, from_config(target.path, **arguments), moved)
     for name in others:
-        copy_file(storage_for(folder), f"{source.path}/{name}", storage, f"{folder}/{name}")
+        copy_file(storage_for(source.path), f"{source.path}/{name}", storage, f"{folder}/{name}")
     write_meta(storage, folder, entries)
 
 

@@ -26,6 +26,7 @@ from roverd.ops.poses import POSES, pose_times
 from roverd.ops.progress import Progress
 from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import TIMESTAMPS
+from roverd.storage import as_path
 
 # Times of today are stored to a quarter of a microsecond. An end that differs from the trace's by
 # rounding alone is the trace's.
@@ -122,7 +123,7 @@ def extract(
         AlreadyExistsError: `target` exists.
         MissingFileError: `source` is no trace.
     """
-    folder, new = os.fspath(source), os.fspath(target)
+    folder, new = as_path(source), as_path(target)
     opened = {name: DynamicSensor(f"{folder}/{name}") for name in sensor_names(folder)}
     poses = pose_folders(folder)
     stamps = {name: sensor.timestamps for name, sensor in opened.items()}

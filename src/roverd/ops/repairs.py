@@ -15,6 +15,7 @@ from roverd.recovery.leftovers import clear, leftovers
 from roverd.recovery.log import FOLDER
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
+from roverd.storage.paths import expect_local
 
 __all__ = ["ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"]
 
@@ -133,6 +134,8 @@ def repair(
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    for folder in folders:
+        expect_local(os.fspath(folder), "traces are repaired where they were recorded")
     traces, not_searched = traces_below(folders)
     sizes = {path: trace_size(path) for path in traces} if deep and progress else {}
     tally = Tally(sum(sizes.values()) if deep else len(traces), progress)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from roverd.errors import RoverdWarning
 from roverd.sensors import DynamicSensor
-from roverd.storage import storage_for
+from roverd.storage import as_path, storage_for
 from roverd.storage.traces import CONFIG, find_traces
 from roverd.trace import Trace
 
@@ -26,7 +26,7 @@ def traces_below(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[str], 
     Raises:
         MissingFileError: one of `folders` is not there.
     """
-    wanted = [os.fspath(folder) for folder in folders]
+    wanted = [as_path(folder) for folder in folders]
     with warnings.catch_warnings(record=True) as problems:
         warnings.simplefilter("always", RoverdWarning)
         found = set(find_traces(wanted))

@@ -37,6 +37,7 @@ from roverd.recovery.log import FOLDER, NAME
 from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, TIMESTAMPS
 from roverd.storage import storage_for
+from roverd.storage.paths import expect_local
 
 _OVERFLOWS = ("block", "drop")
 _TELL_INTERVAL = 1.0  # seconds
@@ -87,6 +88,7 @@ class Recorder:
     ) -> None:
         if not os.fspath(path):
             raise ValueError("expected the path of a folder, got an empty path")
+        expect_local(os.fsdecode(path), "recordings are made on a local disk")
         # Absolute, since programs change their working directory.
         self.path = os.path.abspath(os.fsdecode(path))
         if overflow not in _OVERFLOWS:

@@ -4,6 +4,7 @@ import os
 import re
 from urllib.parse import unquote, urlsplit
 
+from roverd.errors import UnsupportedError
 from roverd.storage.options import PRIVATE_QUERY, PRIVATE_USER, remember
 
 # Two letters at least: one is a drive of Windows. Chains, as fsspec has them, are separated by ::
@@ -63,3 +64,17 @@ def parent(path: str) -> str:
 def join(folder: str, name: str) -> str:
     """The path of what is called so in a folder."""
     return f"{folder}/{name}" if is_url(folder) else os.path.join(folder, name)
+
+
+def expect_local(path: str, what: str) -> None:
+    """Refuse a URL.
+
+    Args:
+        path: a path.
+        what: why it cannot be a URL, such as `recordings are made on a local disk`.
+
+    Raises:
+        UnsupportedError: it is a URL.
+    """
+    if is_url(path):
+        raise UnsupportedError(f"{path}: {what}; give a local path, and upload what is complete")

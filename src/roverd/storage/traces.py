@@ -55,7 +55,7 @@ def _traces_in_store(top: str) -> list[str]:
     traces: set[tuple[str, ...]] = set()
     sensors: set[tuple[str, ...]] = set()
     empty = True
-    for name in remote_storage().walk(top):
+    for name, _ in remote_storage().walk(top):
         empty = False
         *folder, file = name.split("/")
         if file == CONFIG:

@@ -3,12 +3,14 @@
 import hashlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
 from roverd.ops.progress import Progress, Tally
 from roverd.parallel import for_each
+from roverd.storage import is_url, remote_storage
 
 Algorithm = Literal["md5", "sha256", "xxh3_128"]
 """Names of what can be computed; `xxh3_128` is no protection against a forger, but the fastest."""
@@ -19,6 +21,10 @@ DIGITS: Mapping[Algorithm, int] = {"md5": 32, "sha256": 64, "xxh3_128": 32}
 
 # Large enough for disks, small enough to be still in the core's cache when it is hashed.
 _CHUNK = 1 << 20
+
+# Of an object in a store: bytes of a request, and how many are underway.
+_FETCHED = 8 << 20
+_AHEAD = 2
 
 # Files of this many bytes and more are begun first, so that none is left for one core at the end.
 _LARGE = 1 << 28
@@ -107,6 +113,9 @@ def _constructor(algorithm: Algorithm) -> Callable[[], _Hash]:
 def _hash_file(
     file: FileToHash, state: _Hash, buffer: memoryview, tally: Tally, stopped: threading.Event
 ) -> None:
+    if is_url(file.path):
+        _hash_object(file, state, tally, stopped)
+        return
     with open(file.path, "rb", buffering=0) as stream:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
@@ -114,4 +123,21 @@ def _hash_file(
             state.update(buffer[:count])
             file.read += count
             tally.add(count)
+    file.digest = state.hexdigest()
+
+
+def _hash_object(file: FileToHash, state: _Hash, tally: Tally, stopped: threading.Event) -> None:
+    source = remote_storage().open(file.path)
+    starts = range(0, source.size, _FETCHED)
+    # The next piece is on its way while one is hashed.
+    ahead = deque(source.begin(start, _FETCHED) for start in starts[:_AHEAD])
+    for start in starts:
+        data = ahead.popleft().result()
+        if stopped.is_set():
+            break
+        if start + _AHEAD * _FETCHED < source.size:
+            ahead.append(source.begin(start + _AHEAD * _FETCHED, _FETCHED))
+        state.update(memoryview(data))
+        file.read += len(data)
+        tally.add(len(data))
     file.digest = state.hexdigest()

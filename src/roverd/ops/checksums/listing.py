@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from stat import S_ISDIR, S_ISREG
 
 from roverd.ops.checksums.digests import FileToHash
+from roverd.storage import remote_storage
 
 _BROKEN_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -75,6 +76,16 @@ def list_files(
                 found.files.append(FileToHash(entry.path, name, status.st_size))
             else:
                 found.unreadable[name] = "neither a file nor a folder"
+    found.files.sort(key=lambda file: file.name)
+    return found
+
+
+def list_objects(top: str, select: Callable[[str], bool] | None = None) -> Listing:
+    """Find all objects below a URL; see `list_files`."""
+    found = Listing()
+    for name, size in remote_storage().walk(top):
+        if select is None or select(name):
+            found.files.append(FileToHash(f"{top}/{name}", name, size or 0))
     found.files.sort(key=lambda file: file.name)
     return found
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from roverd.errors import MissingFileError, UnsupportedError
 from roverd.ops.checksums.digests import ALGORITHMS, Algorithm, FileToHash, hash_files
-from roverd.ops.checksums.listing import list_files
+from roverd.ops.checksums.listing import list_files, list_objects
 from roverd.ops.checksums.patterns import Patterns
 from roverd.ops.checksums.table import Table, read_table, write_table
 from roverd.ops.progress import Progress
+from roverd.storage import as_path, is_url
+from roverd.storage.paths import expect_local
 
 __all__ = ["ChecksumReport", "checksum"]
 
@@ -116,7 +118,7 @@ def checksum(
         CorruptFileError: a CSV is damaged, or the include file is not text.
         ValueError: there is no such algorithm, or `workers` is below 1.
     """
-    source, target = os.fspath(src), os.fspath(dst)
+    source, target = as_path(src), as_path(dst)
     if algorithm is not None and algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     if workers is not None and workers < 1:
@@ -124,7 +126,7 @@ def checksum(
     writing = _expect_sides(source, target)
     patterns = None if include is None else Patterns(os.fspath(include))
     paths = [source] if writing else [source, target]
-    tables = {path: read_table(path) for path in paths if not os.path.isdir(path)}
+    tables = {path: read_table(path) for path in paths if not _is_folder(path)}
     chosen = _choose_algorithm(algorithm, tables)
     csv = target if not writing and target in tables else source if source in tables else None
     sides = [_open_side(path, tables.get(path), patterns, csv) for path in paths]
@@ -164,13 +166,15 @@ def checksum(
 def _expect_sides(source: str, target: str) -> bool:
     """Check that the sides are there; whether the target is to be written."""
     for path in (source, target):
+        if is_url(path) and path.lower().endswith(".csv"):
+            expect_local(path, "tables of checksums are local files")
         if os.path.exists(path) and not (os.path.isdir(path) or os.path.isfile(path)):
             raise UnsupportedError(f"{path}: neither a folder nor a file; expected one of them")
-    if not os.path.exists(source):
+    if not (is_url(source) or os.path.exists(source)):
         raise MissingFileError(f"{source}: no such folder or CSV; expected one with what to hash")
-    if os.path.exists(target):
+    if is_url(target) or os.path.exists(target):
         return False
-    if not os.path.isdir(source):
+    if not _is_folder(source):
         raise MissingFileError(
             f"{target}: no such folder or CSV; expected one to compare with {source} (a new CSV "
             f"is written from a folder, not from another CSV)"
@@ -186,6 +190,10 @@ def _expect_sides(source: str, target: str) -> bool:
     return True
 
 
+def _is_folder(path: str) -> bool:
+    return is_url(path) or os.path.isdir(path)
+
+
 def _choose_algorithm(asked: Algorithm | None, tables: dict[str, Table]) -> Algorithm:
     wanted: dict[str, Algorithm] = {} if asked is None else {"asked for": asked}
     wanted |= {path: table.algorithm for path, table in tables.items()}
@@ -198,7 +206,7 @@ def _choose_algorithm(asked: Algorithm | None, tables: dict[str, Table]) -> Algo
 def _open_side(path: str, table: Table | None, patterns: Patterns | None, csv: str | None) -> _Side:
     select = patterns.select if patterns else None
     if table is None:
-        listing = list_files(path, select, csv)
+        listing = list_objects(path, select) if is_url(path) else list_files(path, select, csv)
         return _Side(path, {}, listing.files, listing.unreadable)
     digests = table.digests
     if select is not None:

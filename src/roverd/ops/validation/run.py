@@ -18,6 +18,8 @@ from roverd.ops.validation.report import Findings, TraceReport, ValidationReport
 from roverd.ops.validation.schema import DEFAULT_SCHEMA, Schema, check_schema, read_schema
 from roverd.ops.validation.trace import check_trace
 from roverd.parallel import thread_count
+from roverd.storage import is_url
+from roverd.storage.paths import expect_local
 
 Path = str | os.PathLike[str]
 
@@ -64,7 +66,11 @@ def validate(
     wanted = _schema(schema)
     folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     traces, not_searched = traces_below(folders)
+    for path in traces if fix_errors else ():
+        expect_local(path, "errors are fixed in local files only")
     processes = min(thread_count() if workers is None else workers, len(traces))
+    if any(map(is_url, traces)):
+        processes = 1  # others would not know how to reach the store
     sizes = {path: trace_size(path) for path in traces} if deep and progress else {}
     tally = Tally(sum(sizes.values()) if deep else len(traces), progress)
     options = Options(wanted, fix_errors, deep, wide=processes <= 1)

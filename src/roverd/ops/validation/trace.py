@@ -1,6 +1,5 @@
 """Checks of one trace."""
 
-import os
 import warnings
 
 from roverd.errors import RoverdWarning
@@ -89,7 +88,7 @@ def _check_schema(path: str, known: set[str], findings: Findings, options: Optio
     for name, wanted in options.schema.items():
         if name == FILES:
             for file in wanted:
-                if not os.path.exists(f"{path}/{file}"):
+                if not _is_there(f"{path}/{file}"):
                     findings.add_missing(f"{path}/{file}", "a file that the schema asks for")
         elif name not in known:
             findings.add(
@@ -98,6 +97,11 @@ def _check_schema(path: str, known: set[str], findings: Findings, options: Optio
                 f"expected a sensor with the channels {', '.join(wanted) or TIMESTAMPS}, as the "
                 f"schema asks for, found none",
             )
+
+
+def _is_there(path: str) -> bool:
+    storage = storage_for(path)
+    return storage.size(path) is not None or storage.folder_version(path) is not None
 
 
 def _check_overlap(path: str, sensors: list[SensorStatistics], findings: Findings) -> None:

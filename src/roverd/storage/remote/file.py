@@ -7,8 +7,9 @@ from roverd.storage.ranges import Merging
 from roverd.storage.remote.objects import Known
 from roverd.storage.remote.requests import begin_fetch, wait_for
 
-MERGING = Merging(gap=256 << 10, most=8 << 20)
-"""A request costs as much as some hundred KiB; larger ones are better sent side by side."""
+MERGING = Merging(gap=64 << 10, most=8 << 20)
+"""A request costs a millisecond of work at both ends, in which a link brings about 64 KiB; that it
+takes longer matters little, since others are underway. Large ones are better sent side by side."""
 
 
 class RemoteFile:

@@ -1,7 +1,9 @@
 """Which store a URL belongs to. Stores are made when first needed, in each process for itself."""
 
 import asyncio
+import base64
 from typing import Any
+from urllib.parse import unquote
 
 from roverd.errors import UnsupportedError
 from roverd.storage.options import PRIVATE_QUERY, PRIVATE_USER, options_for, redacted
@@ -102,12 +104,8 @@ def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> 
         config.setdefault("max_pool_connections", 64)
         options["config_kwargs"] = config
     elif protocol in ("http", "https") and user:
-        import aiohttp
-
-        name, _, password = user.partition(":")
-        client = dict(options.get("client_kwargs", {}))
-        client.setdefault("auth", aiohttp.BasicAuth(name, password))
-        options["client_kwargs"] = client
+        token = base64.b64encode(unquote(user).encode()).decode()
+        options["headers"] = {"Authorization": f"Basic {token}", **options.get("headers", {})}
     elif user:
         start = url.index("://") + 3
         url = f"{url[:start]}{user}@{url[start:]}"

@@ -11,6 +11,7 @@ from roverd.storage.remote.objects import Entry, Known
 from roverd.storage.remote.stores import Store
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_LINK = re.compile(rb"""<a\s[^>]*?href=(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
 _NO_LISTING = (403, 404, 405)
 _SAFE = "/:@!$&'()*+,;=~%"
 
@@ -109,7 +110,8 @@ class HTTPStore(Store):
             raise
         # Pages are read as fsspec reads them; links that only sort them lead nowhere below.
         found: dict[str, Entry] = {}
-        for link in re.findall(rb"<a\s[^>]*href=[\"']?([^\"'\s>]+)", page, re.IGNORECASE):
+        for links in _LINK.findall(page):
+            link = b"".join(links)  # of which all but one are empty
             target = unquote(link.decode("latin1").partition("?")[0].partition("#")[0])
             path = url.partition("://")[2].partition("/")[2]
             for top in (f"{url}/", f"/{path}/", "./"):
@@ -121,7 +123,7 @@ class HTTPStore(Store):
             raise _no_listing()
         return list(found.values())
 
-    async def walk(self, url: str) -> AsyncIterator[str]:
+    async def walk(self, url: str) -> AsyncIterator[Entry]:
         """All files below a folder, page by page; see `Store.walk`."""
         pending = [""]
         while pending:
@@ -136,7 +138,7 @@ class HTTPStore(Store):
                 if entry.is_folder:
                     pending.append(f"{here}{entry.name}/")
                 else:
-                    yield f"{here}{entry.name}"
+                    yield Entry(f"{here}{entry.name}", None, False)
 
     async def put(self, url: str, data: bytes) -> None:
         """Refuse: servers differ in whether and how they take files."""

@@ -72,13 +72,13 @@ class S3Store(Store):
             raise FileNotFoundError("no object has a name that begins so")
         return found
 
-    async def walk(self, url: str) -> AsyncIterator[str]:
+    async def walk(self, url: str) -> AsyncIterator[Entry]:
         """All objects below a folder, page by page; see `Store.walk`."""
         bucket, key, _ = self.fs.split_path(self.path(url))
         prefix = f"{key}/" if key else ""
         start = len(f"{bucket}/{prefix}")
         async for info in self.fs._iterdir(bucket, delimiter="", prefix=prefix):
-            yield str(info["name"])[start:]
+            yield Entry(str(info["name"])[start:], entry_of(info).known, False)
 
 
 def _known(answer: dict[str, Any]) -> Known:

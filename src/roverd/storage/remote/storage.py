@@ -1,6 +1,6 @@
 """Object stores, as channels and sensors see them."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import NoReturn
@@ -72,16 +72,23 @@ class RemoteStorage:
         listing = self._listing(path)
         return [] if listing is None else list(listing.names)
 
-    def walk(self, path: str) -> Iterator[str]:
-        """Names of all objects below a folder, relative to it; in pages, as the store has them."""
+    def walk(self, path: str) -> list[tuple[str, int | None]]:
+        """All objects below a folder; in pages, as the store has them.
 
-        async def look(store: Store) -> list[str]:
-            return [name async for name in store.walk(path)]
+        Returns:
+            The name of each, relative to the folder, and its bytes as far as the listing tells.
+        """
+
+        async def look(store: Store) -> list[tuple[str, int | None]]:
+            return [
+                (entry.name, None if entry.known is None else entry.known.size)
+                async for entry in store.walk(path)
+            ]
 
         try:
-            yield from ask(path, "what is below it", look)
+            return ask(path, "what is below it", look)
         except FileNotFoundError:
-            return
+            return []
 
     def read(self, path: str) -> bytes:
         """All bytes of an object, with one request."""
@@ -137,7 +144,7 @@ class RemoteStorage:
 
     def remove_folder(self, path: str) -> None:
         """Remove all objects below a folder."""
-        for name in list(self.walk(path)):
+        for name, _ in self.walk(path):
             self.remove(f"{path}/{name}")
         MEMORY.forget(path)
 

@@ -114,12 +114,13 @@ class Store:
                 raise FileNotFoundError("an object, not a folder")
         return found
 
-    async def walk(self, url: str) -> AsyncIterator[str]:
-        """The names of all objects below a folder, relative to it."""
+    async def walk(self, url: str) -> AsyncIterator[Entry]:
+        """All objects below a folder, their names relative to it."""
         top = self.path(url).strip("/")
-        for name in await self._call("find", self.path(url)):
-            if name.strip("/").startswith(top + "/") or not top:
-                yield name.strip("/")[len(top) :].lstrip("/")
+        for path, info in (await self._call("find", self.path(url), detail=True)).items():
+            name = path.strip("/")
+            if name.startswith(top + "/") or not top:
+                yield Entry(name[len(top) :].lstrip("/"), entry_of(info).known, False)
 
     async def put(self, url: str, data: bytes) -> None:
         """Make an object, which appears whole or not at all."""

@@ -1,0 +1,180 @@
+"""Traces in an object store: the same samples, and no more requests and bytes than they need."""
+
+import dataclasses
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from abstract_dataloader import generic
+from PIL import Image
+
+from roverd import Dataset, Trace, ops, sensors
+from roverd.errors import MissingFileError
+from support.traces import RADAR_JSON, START, decoded, record
+
+PLAIN = {"radar": "radar", "lidar": "lidar", "camera": "camera"}
+KINDS = {"radar": sensors.XWRRadar, "lidar": sensors.OSLidarDepth, "camera": sensors.Camera}
+
+
+def check_same(got: Any, expected: Any) -> None:
+    if dataclasses.is_dataclass(expected):
+        got, expected = vars(got), vars(expected)
+    if isinstance(expected, dict):
+        assert got.keys() == expected.keys()
+        for key in expected:
+            check_same(got[key], expected[key])
+    elif not isinstance(expected, str):
+        np.testing.assert_array_equal(got, expected)
+
+
+def open_remote(uploaded, s3, kinds: Any = KINDS, sync: Any = None) -> Trace[Any]:
+    sync = sync or generic.Nearest("lidar")
+    return Trace.from_config(uploaded.url, sync, kinds, storage_options=s3.options)
+
+
+def test_samples_are_those_of_the_files(uploaded, s3):
+    kinds: Any = {**KINDS, "imu": "imu", "pose": "pose"}
+    remote = open_remote(uploaded, s3, kinds)
+    local = Trace.from_config(uploaded.local, generic.Nearest("lidar"), kinds)
+    assert len(remote) == len(local) > 30
+    for number in (0, 7, len(local) - 1):
+        got, expected = remote[number], local[number]
+        for part in (got["lidar"], expected["lidar"]):
+            assert part.intrinsics.endswith("/lidar/lidar.json")
+            part.intrinsics = ""
+        check_same(got, expected)
+
+
+def noise_jpegs(count: int, height: int, width: int) -> list[bytes]:
+    rng = np.random.default_rng(5)
+    jpegs: list[bytes] = []
+    for _ in range(count):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 255, (height, width, 3), np.uint8)).save(file, "JPEG")
+        jpegs.append(file.getvalue())
+    return jpegs
+
+
+def test_a_batch_is_one_request_a_frame_and_no_more_bytes_than_frames_have(s3, proxy, tmp_path):
+    count = 60
+    stamps = START + np.arange(count) / 10
+    rng = np.random.default_rng(2)
+    iq = rng.integers(-(2**15), 2**15, (count, 65, 2, 2, 256)).astype("i2")
+    rng_image = rng.integers(0, 2**16, (count, 64, 600)).astype("u2")
+    jpegs = noise_jpegs(count, 240, 400)
+    radar = {"iq": ("raw", iq), "valid": ("raw", iq[:, 0, 0, 0, 0])}
+    record(tmp_path / "t" / "radar", stamps, radar, {"radar.json": RADAR_JSON})
+    record(tmp_path / "t" / "lidar", stamps, {"rng": ("lzmaf", rng_image)}, {"lidar.json": "{}"})
+    record(tmp_path / "t" / "camera", stamps, {"video.avi": ("mjpg", jpegs)})
+    streams = np.diff(np.fromfile(tmp_path / "t" / "lidar" / "rng_i", "<u8").astype(int))
+    url = s3.upload(tmp_path / "t", "data/large")
+    trace = Trace.from_config(url, generic.Nearest("lidar"), PLAIN, storage_options=s3.options)
+    # Opened, as in any batch but the first.
+    trace[0]
+    proxy.clear()
+    numbers = rng.permutation(len(trace))[:32].tolist()
+    samples = trace.__getitems__(numbers)
+    needed = 32 * (iq[0].nbytes + 2) + sum(len(jpegs[n]) + streams[n] for n in numbers)
+    assert needed > 32 * 3 * (64 << 10)  # so that skipped frames do not pay
+    assert {(request.method, request.status) for request in proxy.requests} == {("GET", 206)}
+    assert len(proxy.requests) <= 96 + 1  # and one for all of `valid`
+    assert proxy.received <= 1.1 * needed
+    assert 8 < proxy.most <= 64
+    for sample, number in zip(samples, numbers, strict=True):
+        np.testing.assert_array_equal(sample["radar"].iq[0, 0], iq[number])
+        np.testing.assert_array_equal(sample["lidar"].rng[0, 0], rng_image[number])
+        np.testing.assert_array_equal(
+            sample["camera"].image[0], decoded(jpegs[number : number + 1])
+        )
+
+
+def test_a_batch_of_small_frames_has_the_samples_of_the_files(uploaded, s3):
+    trace = open_remote(uploaded, s3)
+    numbers = np.random.default_rng(1).permutation(len(trace))[:32].tolist()
+    local = Trace.from_config(uploaded.local, generic.Nearest("lidar"), KINDS)
+    for got, number in zip(trace.__getitems__(numbers), numbers, strict=True):
+        expected = local[number]
+        got["lidar"].intrinsics = expected["lidar"].intrinsics = ""
+        check_same(got, expected)
+
+
+def test_opening_is_a_handful_of_requests_most_of_them_at_once(uploaded, s3, proxy):
+    proxy.latency = 0.02
+    trace = open_remote(uploaded, s3)
+    assert len(trace) > 30
+    # For each sensor meta.json, ts, and for each channel its size, index and ends.
+    assert len(proxy.requests) <= 30
+    assert proxy.most >= 6
+
+
+def test_nothing_is_asked_twice(uploaded, s3, proxy):
+    trace = open_remote(uploaded, s3)
+    trace.__getitems__([0, 1])
+    proxy.clear()
+    trace.__getitems__([5, 20])
+    assert {request.method for request in proxy.requests} == {"GET"}
+    proxy.clear()
+    assert len(trace) < len(trace["radar"].metadata.timestamps)
+    assert proxy.requests == []
+
+
+def test_all_sensors_are_found_by_listing(uploaded, s3):
+    assert Trace.find_sensors(uploaded.url) == ["camera", "imu", "lidar", "radar"]
+    trace = Trace.from_config(uploaded.url, sensors="auto", storage_options=s3.options)
+    assert sorted(trace.sensors) == ["camera", "imu", "lidar", "radar"]
+
+
+def test_traces_are_found_in_pages_not_folder_by_folder(s3, proxy, uploaded):
+    for name in ("a", "b/c", "b/d/deep"):
+        s3.put(f"many/{name}/config.yaml", b"")
+        s3.put(f"many/{name}/radar/meta.json", b"{}")
+        s3.put(f"many/{name}/radar/config.yaml", b"")  # is a trace, too, as in folders
+        s3.put(f"many/{name}/lidar/meta.json", b"{}")
+        s3.put(f"many/{name}/lidar/old/config.yaml", b"")  # in a sensor
+        s3.put(f"many/{name}/_scratch/config.yaml", b"")
+    proxy.clear()
+    found = Dataset.find_traces("s3://bucket/many", storage_options=s3.options)
+    expected = [f"s3://bucket/many/{name}" for name in ("a", "b/c", "b/d/deep")]
+    assert found == sorted([*expected, *(f"{path}/radar" for path in expected)])
+    assert len(proxy.requests) == 1
+    with pytest.raises(MissingFileError, match="s3://bucket/nothing"):
+        Dataset.find_traces("s3://bucket/nothing", storage_options=s3.options)
+
+
+def test_operations_that_read_take_urls(uploaded, s3):
+    Trace.from_config(uploaded.url, sensors={}, storage_options=s3.options)
+    found, expected = ops.info(uploaded.url), ops.info(uploaded.local)
+    assert (found.size, found.start, found.length) == (
+        expected.size,
+        expected.start,
+        expected.length,
+    )
+    report = ops.validate(uploaded.url)
+    assert [trace.problems for trace in report.traces] == [[]]
+    assert report.traces[0].path == uploaded.url
+
+
+def test_extracting_from_a_store_gives_what_extracting_from_files_does(uploaded, s3, tmp_path):
+    Trace.from_config(uploaded.url, sensors={}, storage_options=s3.options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ops.extract(uploaded.url, tmp_path / "remote", start=1.0, length=2.0)
+        ops.extract(uploaded.local, tmp_path / "local", start=1.0, length=2.0)
+    expected = {p.relative_to(tmp_path / "local"): p for p in (tmp_path / "local").rglob("*")}
+    got = {p.relative_to(tmp_path / "remote"): p for p in (tmp_path / "remote").rglob("*")}
+    assert got.keys() == expected.keys()
+    for name, path in expected.items():
+        if path.is_file():
+            assert got[name].read_bytes() == path.read_bytes(), name
+
+
+def test_prefetched_samples_are_those_asked_for_in_order(uploaded, s3):
+    dataset = Dataset.from_config(
+        uploaded.url, generic.Nearest("lidar"), {"lidar": "lidar"}, storage_options=s3.options
+    )
+    numbers = [5, 3, 3, 30, 0]
+    got = list(dataset.prefetch(iter(numbers), batch=2))
+    for sample, number in zip(got, numbers, strict=True):
+        check_same(sample, dataset[number])
