@@ -187,6 +187,48 @@ class Place(Protocol):
         ...
 
 
+class RemotePlace:
+    """A store: what is to be read there is written to local files and uploaded."""
+
+    def __init__(
+        self,
+        url: str,
+        upload: Callable[[str, bytes], object],
+        download: Callable[[str], Mapping[str, bytes]],
+    ) -> None:
+        self.url = url
+        self._upload = upload
+        self._download = download
+
+    def path(self, name: str) -> str:
+        """The URL of a channel of that name."""
+        return f"{self.url}/{name}"
+
+    def files(self, path: str) -> Files:
+        """Everything that is kept for the channel at a URL."""
+        names = self._download(path)
+        start = len(self.url) + 1
+        own = {url[start:]: data for url, data in names.items()}
+        name = path[start:]
+        return {
+            key: data
+            for key, data in sorted(own.items())
+            if key.split("/")[0] in (name, f"{name}_i")
+        }
+
+    def put(self, path: str, data: bytes) -> None:
+        """Make an object, without roverd."""
+        self._upload(path, data)
+
+    def cut(self, path: str, size: int) -> None:
+        """Refuse: objects are not cut."""
+        raise NotImplementedError(path, size)
+
+    def remove(self, path: str) -> None:
+        """Refuse: nobody needs it yet."""
+        raise NotImplementedError(path)
+
+
 class LocalPlace:
     """Local files under a folder."""
 

@@ -364,5 +364,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without anything that says how to reach a store."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    """The environment, with the tests' modules, without what says how to reach a store."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    tests = str(Path(__file__).parents[1])
+    return {**kept, "PYTHONPATH": os.pathsep.join([tests, kept.get("PYTHONPATH", "")])}

@@ -24,6 +24,7 @@ from roverd.sensors.meta import (
     write_meta,
 )
 from roverd.storage import storage_for
+from roverd.storage.paths import expect_local
 
 Done = Callable[[int], None]
 
@@ -61,6 +62,7 @@ def mend_sensor(
     Raises:
         OSError: a file cannot be read or written; it says which. What is done until then is sound.
     """
+    expect_local(os.fspath(folder), "sensors are repaired where they were recorded")
     mender = _Mender(os.fspath(folder), rescue, dry_run, deep, progress or (lambda _: None))
     mender.mend()
     return mender.report

@@ -44,13 +44,13 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
     def __getstate__(self) -> dict[str, Any]:
         # A worker has to reach the store, too.
         options = options_for(self.path)
-        return self.__dict__ if options is None else {**self.__dict__, "_options": options}
+        return dict(vars(self)) if options is None else {**vars(self), "_options": options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if (options := state.pop("_options", None)) is not None:
             remember(*options)
-        self.__dict__.update(state)
+        vars(self).update(state)
 
     @property
     def window(self) -> int:

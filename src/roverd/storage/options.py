@@ -16,6 +16,10 @@ PRIVATE_USER = "roverd user"
 Options = Mapping[str, Any]
 
 _remembered: dict[str, dict[str, Any]] = {}
+_interned: list[dict[str, Any]] = []
+
+# The offsets and check sums of a channel lie beside it.
+_COMPANIONS = ("_i", "_x")
 
 # Options that say where and how, not who.
 _HARMLESS = frozenset(
@@ -52,8 +56,12 @@ def remember(url: str, options: Options) -> None:
     before = _remembered.get(url, {})
     kept = {key: before[key] for key in (PRIVATE_QUERY, PRIVATE_USER) if key in before}
     merged = {**kept, **options} if _is_public(options) else {**before, **options}
-    if merged != before:
-        _remembered[url] = merged
+    if url not in _remembered or merged != before:
+        # Equal ones are one object: a thousand traces share a connection, and a pickle has it once.
+        same = next((known for known in _interned if known == merged), None)
+        if same is None:
+            _interned.append(merged)
+        _remembered[url] = merged if same is None else same
 
 
 def _is_public(options: Options) -> bool:
@@ -69,6 +77,8 @@ def options_for(url: str) -> tuple[str, Options] | None:
     if not _remembered:
         return None
     here = url
+    if url.endswith(_COMPANIONS) and url[:-2] in _remembered:
+        here = url[:-2]
     while True:
         if here in _remembered:
             return here, _remembered[here]

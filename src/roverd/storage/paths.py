@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 from roverd.errors import UnsupportedError
@@ -78,3 +79,16 @@ def expect_local(path: str, what: str) -> None:
     """
     if is_url(path):
         raise UnsupportedError(f"{path}: {what}; give a local path, and upload what is complete")
+
+
+def refuse_growing(path: str) -> NoReturn:
+    """Refuse to write to a URL what is not written whole.
+
+    Raises:
+        UnsupportedError: always.
+    """
+    raise UnsupportedError(
+        f"{path}: objects in a store are written whole and do not grow, which this format needs; "
+        f"write frames as the formats npz or jpg, which have an object for each, or write to a "
+        f"local path and upload what is complete"
+    )

@@ -41,6 +41,7 @@ class BlobChannel(Channel):
     """
 
     extension: ClassVar[str | None] = None
+    _whole_files = True
 
     def __init__(
         self,

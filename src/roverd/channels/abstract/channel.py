@@ -28,6 +28,7 @@ from roverd.errors import (
 )
 from roverd.storage import Storage, as_path, is_url, storage_for
 from roverd.storage.options import options_for, remember
+from roverd.storage.paths import refuse_growing
 
 Transform = Callable[[NDArray[Any]], Any]
 Keep = Callable[[str, int], object]
@@ -64,6 +65,9 @@ class Channel(ABC):
     _compressed: ClassVar[bool] = True
     """Whether frames take long to encode or decode: several are then worked on at a time."""
 
+    _whole_files: ClassVar[bool] = False
+    """Whether files are written whole and then stay as they are."""
+
     repeats_dropped: ClassVar[bool] = False
     """Whether a frame can be stored as `b""`, to repeat the one before."""
 
@@ -91,7 +95,7 @@ class Channel(ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         if (options := state.pop("_options", None)) is not None:
             remember(*options)
-        self.__dict__.update(state)
+        vars(self).update(state)
 
     def _keep(self, found: Any, size: int) -> None:
         """Keep what was found out about the file for the next read.
@@ -498,8 +502,14 @@ class Channel(ABC):
         """
         return self._open_writer(append)
 
+    def _expect_writable(self) -> None:
+        """Refuse, before anything is changed, to write what grows to where files do not."""
+        if is_url(self.path) and (self.has_checksums or not self._whole_files):
+            refuse_growing(self.path)
+
     def _open_writer(self, append: bool, **options: Any) -> Writer:
         """Open the channel for frames to come, and their check sums if it has any."""
+        self._expect_writable()
         if not self.has_checksums:
             return self._writer(append, **options)
         if not append:
@@ -547,6 +557,7 @@ class Channel(ABC):
         self._write(self.checked(data), append)
 
     def _write(self, frames: NDArray[Any], append: bool, **options: Any) -> None:
+        self._expect_writable()
         if not append and not self.has_checksums:
             self._replace(frames, **options)
             return

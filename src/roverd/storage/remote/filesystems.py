@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
+import importlib
 from typing import Any
 from urllib.parse import unquote
 
 from roverd.errors import UnsupportedError
-from roverd.storage.options import PRIVATE_QUERY, PRIVATE_USER, options_for, redacted
+from roverd.storage.options import PRIVATE_QUERY, PRIVATE_USER, Options, options_for, redacted
 from roverd.storage.paths import protocol_of
 from roverd.storage.remote.loop import io_loop, when_forked
 from roverd.storage.remote.stores import Store
@@ -25,6 +26,9 @@ _EXTRAS = {
 }
 # An address within one file: what is below would have to be put before the `::`.
 _ARCHIVES = ("zip", "tar", "libarchive", "reference")
+
+_PLACELESS = ("s3", "s3a", "gs", "gcs", "http", "https", "memory")
+_NO_OPTIONS: Options = {}
 
 _Key = tuple[str, str, int]
 _stores: dict[_Key, "asyncio.Task[Store]"] = {}
@@ -46,15 +50,16 @@ async def store_for(url: str) -> Store:
         UnsupportedError: there is none for this protocol, or its library is not installed.
     """
     found = options_for(url)
-    prefix, options = ("", {}) if found is None else found
+    options = _NO_OPTIONS if found is None else found[1]
     protocol = protocol_of(url)
-    # Options may hold what cannot be compared. Those that are remembered are never changed.
-    key = (protocol, prefix, id(options) if options else 0)
+    # One client for all buckets. Of other protocols, a URL may name the machine.
+    place = "" if protocol in _PLACELESS else url[len(protocol) + 3 :].partition("/")[0]
+    # Options that are equal are one object, which is never changed.
+    key = (protocol, place, id(options))
     task = _stores.get(key)
     if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
         task = asyncio.get_running_loop().create_task(_open(url, protocol, dict(options)))
         _stores[key] = task
-        _kept.append(options)  # so that no other ones get their number
     return await asyncio.shield(task)
 
 
@@ -81,7 +86,7 @@ async def _open(url: str, protocol: str, options: dict[str, Any]) -> Store:
 
 
 def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> Any:
-    import fsspec
+    library: Any = importlib.import_module("fsspec")  # without types
 
     chain = protocol.split("::")
     if set(chain) & set(_ARCHIVES):
@@ -90,7 +95,7 @@ def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> 
             f"store that its content is in"
         )
     try:
-        kinds = [fsspec.get_filesystem_class(name) for name in chain]
+        kinds = [library.get_filesystem_class(name) for name in chain]
     except (ImportError, ValueError) as error:
         raise _not_there(chain[-1], error) from None
     common: dict[str, Any] = {"skip_instance_cache": True}
@@ -109,7 +114,7 @@ def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> 
     elif user:
         start = url.index("://") + 3
         url = f"{url[:start]}{user}@{url[start:]}"
-    return fsspec.core.url_to_fs(url, **{**common, **options})[0]
+    return library.core.url_to_fs(url, **{**common, **options})[0]
 
 
 def _not_there(protocol: str, error: Exception) -> UnsupportedError:

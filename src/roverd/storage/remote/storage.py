@@ -3,10 +3,10 @@
 from collections.abc import Hashable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import NoReturn
 
-from roverd.errors import MissingFileError, UnsupportedError
+from roverd.errors import MissingFileError
 from roverd.storage.abstract import Appender, BytesLike
+from roverd.storage.paths import refuse_growing
 from roverd.storage.remote.file import RemoteFile
 from roverd.storage.remote.objects import Known, Listing
 from roverd.storage.remote.requests import MEMORY, ask, begin_whole, wait_for
@@ -123,11 +123,11 @@ class RemoteStorage:
 
     def append_to(self, path: str) -> Appender:
         """Refuse: objects do not grow."""
-        _refuse(path)
+        refuse_growing(path)
 
     def replacing(self, path: str) -> AbstractContextManager[Appender]:
         """Refuse: what is written here piece by piece grows."""
-        _refuse(path)
+        refuse_growing(path)
 
     def remove(self, path: str) -> None:
         """Remove an object if it is there."""
@@ -152,11 +152,3 @@ class RemoteStorage:
         """Give an object another name: a copy, since stores know nothing else."""
         self.write(target, self.read(source))
         self.remove(source)
-
-
-def _refuse(path: str) -> NoReturn:
-    raise UnsupportedError(
-        f"{path}: objects in a store are written whole and do not grow, which this format needs; "
-        f"write frames as the formats npz or jpg, which have an object for each, or write to a "
-        f"local path and upload what is complete"
-    )

@@ -6,7 +6,8 @@ versions of an object.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Self
 
 from roverd.storage.remote.faults import AnswerError, ReplacedError
@@ -46,16 +47,11 @@ class Store:
 
     async def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Call a method of the file system: in the loop if it has one for it, or in a thread."""
-        method: Callable[..., Any] | None = None
         if getattr(self.fs, "async_impl", False) and getattr(self.fs, "asynchronous", False):
-            method = getattr(self.fs, f"_{name}", None)
-        if method is not None and inspect.iscoroutinefunction(method):
-            return await method(*arguments, **options)
-        method = getattr(self.fs, name)
-
-        def call() -> Any:
-            return method(*arguments, **options)
-
+            method: Any = getattr(self.fs, f"_{name}", None)
+            if inspect.iscoroutinefunction(method):
+                return await method(*arguments, **options)
+        call = partial(getattr(self.fs, name), *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(io_loop().threads, call)
 
     async def info(self, url: str) -> Known:
