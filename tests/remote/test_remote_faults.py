@@ -14,6 +14,8 @@ from roverd.errors import (
     StoreError,
 )
 from roverd.storage.options import remember
+from roverd.storage.ranges import Merging
+from roverd.storage.remote.file import RemoteFile
 from roverd.storage.remote.retry import Fault, Policy, wait_before_next
 from support.channels import values
 from support.stores import KEY, SECRET, cut_short, hang_up, longer, refuse, serving_files, shorter
@@ -183,3 +185,19 @@ def test_how_long_is_waited(fault, attempts, waited, expected):
     assert wait_before_next(fault, attempts, waited, chance=1.0) == expected
     if expected is not None and fault.retry_after is None:
         assert wait_before_next(fault, attempts, waited, chance=0.0) == expected / 2
+
+
+def test_a_damaged_frame_ends_a_batch_of_which_hardly_any_is_underway(s3, monkeypatch):
+    import lzma
+
+    monkeypatch.setattr("roverd.channels.fetching.WAITING_BYTES", 1)
+    monkeypatch.setattr(RemoteFile, "merging", Merging(gap=0, most=512))
+    streams = [lzma.compress(frame.tobytes()) for frame in FRAMES]
+    broken = [bytes(len(stream)) if n == 3 else stream for n, stream in enumerate(streams)]
+    s3.put("faults/window/x_i", np.cumsum([0, *map(len, streams)]).astype("<u8").tobytes())
+    s3.put("faults/window/x", b"".join(broken))
+    remember("s3://bucket/faults/window", s3.options)
+    channel = channels.LzmaFrameChannel("s3://bucket/faults/window/x", "i4", (100,))
+    with pytest.raises(CorruptFileError, match="frame 3"):
+        channel.read_many(range(50))
+    np.testing.assert_array_equal(channel.read_many(range(4, 50)), FRAMES[4:])

@@ -4,6 +4,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from roverd.parallel import for_each
@@ -35,6 +37,9 @@ class Fetch:
         self.size = size
 
 
+_Arrived = tuple[Fetch, "Future[bytes]"]
+
+
 class _Window:
     """Begins requests in order, as many as may wait."""
 
@@ -44,7 +49,7 @@ class _Window:
         self._waiting = 0
         self._stopped = False
         self._begun: set[Future[bytes]] = set()
-        self.arrived: SimpleQueue[tuple[Fetch, Future[bytes]]] = SimpleQueue()
+        self.arrived: SimpleQueue[_Arrived | None] = SimpleQueue()
 
     def begin(self, done: int = 0) -> None:
         """Begin more, now that `done` bytes do not wait any more."""
@@ -70,11 +75,19 @@ class _Window:
         del data
         self.begin(fetch.size)
 
+    def work_of(self, arrived: "_Arrived | None") -> Work | None:
+        """What is to be done with what has arrived; nothing if all has been given up."""
+        if arrived is None:
+            self.arrived.put(None)  # for the next one who waits
+            return None
+        return partial(self.take, *arrived)
+
     def stop(self) -> None:
-        """Give up what has not arrived."""
+        """Give up what has not arrived, and let go whoever waits for it."""
         with self._lock:
             self._stopped = True
             begun = list(self._begun)
+        self.arrived.put(None)
         for future in begun:
             future.cancel()
 
@@ -94,24 +107,33 @@ def run_fetching(fetches: Sequence[Fetch], work: Sequence[tuple[float, Work]]) -
     urgent = deque(piece for cost, piece in work if cost == _LONG)
     rest = deque(piece for cost, piece in work if cost != _LONG)
 
+    def next_work() -> Work | None:
+        if urgent and (piece := _popped(urgent)):
+            return piece
+        with suppress(Empty):
+            return window.work_of(window.arrived.get_nowait())
+        # As many steps as things to do: one will arrive for each that waits here.
+        return _popped(rest) or window.work_of(window.arrived.get())
+
     def step(_: int) -> None:
-        for queue in (urgent, None, rest):
-            try:
-                if queue is None:
-                    fetch, future = window.arrived.get_nowait()
-                    break
-                piece = queue.popleft()
-            except (IndexError, Empty):
-                continue
-            piece()
-            return
-        else:
-            # As many steps as things to do: one will arrive for each that waits here.
-            fetch, future = window.arrived.get()
-        window.take(fetch, future)
+        try:
+            piece = next_work()
+            if piece is not None:
+                piece()
+        except BaseException:
+            # Others may be waiting for what this thread would have begun.
+            window.stop()
+            raise
 
     try:
         window.begin()
         for_each(step, range(len(fetches) + len(work)))
     finally:
         window.stop()
+
+
+def _popped(pieces: deque[Work]) -> Work | None:
+    try:
+        return pieces.popleft()
+    except IndexError:
+        return None  # another thread has taken the last one
