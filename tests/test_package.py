@@ -40,6 +40,7 @@ def test_the_package_exports_what_is_specified():
         "Dataset",
         "split",
         "Recorder",
+        "cache",
         "set_threads",
     }
     assert set(roverd.__all__) <= set(dir(roverd))

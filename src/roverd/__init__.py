@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from roverd import channels, sensors, timestamps, types
     from roverd.parallel import set_threads
     from roverd.recorder import Recorder
+    from roverd.storage.cache import cache
     from roverd.trace import Dataset, Trace, split
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Dataset",
     "split",
     "Recorder",
+    "cache",
     "set_threads",
 ]
 __version__ = "0.1.0"
@@ -30,6 +32,7 @@ _HOMES = {
     "Dataset": "roverd.trace",
     "split": "roverd.trace",
     "Recorder": "roverd.recorder",
+    "cache": "roverd.storage.cache",
     "set_threads": "roverd.parallel",
 }
 _MODULES = ("channels", "sensors", "timestamps", "types")

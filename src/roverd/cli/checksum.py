@@ -7,6 +7,7 @@ import tyro
 from roverd.cli.arguments import NO_DEFAULT, Json, one_of, text, whole
 from roverd.cli.messages import print_errors, warn
 from roverd.cli.progress import progress_bar
+from roverd.cli.reading import with_cache
 from roverd.cli.text import bytes_text, json_text, printable
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _Algorithm = Literal["md5", "sha256", "xxh3_128"]
 
 
+@with_cache
 def checksum(
     src: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")],
     dst: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DST")],

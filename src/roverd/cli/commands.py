@@ -37,5 +37,6 @@ COMMANDS = {
     ),
     "checksum": Command("checksum", "checksum", "Write checksums of files, or compare two sides."),
     "rosbag": Command("rosbag", "rosbag", "Write a trace's IMU and lidar to a ROS bag."),
+    "cache": Command("cache", "cache", "Show what was kept of URLs that were read, or remove it."),
     "demo": Command("demo", "demo", "Simulate a rig, record it, and load it again."),
 }

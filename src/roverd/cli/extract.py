@@ -19,6 +19,7 @@ from roverd.cli.arguments import (
     value,
 )
 from roverd.cli.progress import progress_bar
+from roverd.cli.reading import with_cache
 from roverd.cli.text import json_text, moment_text, printable, table
 from roverd.cli.usage import UsageError, required
 
@@ -48,6 +49,7 @@ _Seconds = Annotated[Optional[float], number("S", above=0), NO_DEFAULT]
 _Names = Annotated[Optional[Words], texts("NAME..."), NO_DEFAULT]
 
 
+@with_cache
 def extract(
     src: Annotated[TracePath, tyro.conf.arg(metavar="SRC")],
     dst: NewTrace,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from roverd.cli.arguments import Json, TracePath
 from roverd.cli.messages import print_errors
+from roverd.cli.reading import with_cache
 from roverd.cli.text import bytes_text, json_text, moment_text, printable, table
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _SHOWN = 1e-3  # seconds: smaller ones are not seen in what is printed
 
 
+@with_cache
 def info(path: TracePath, as_json: Json = False) -> int:
     """Show what is in a trace: sensors, channels, sizes, rates, lengths.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 from roverd.cli.arguments import NO_DEFAULT, Flag, Json, TracePaths, text, whole
 from roverd.cli.messages import print_errors
 from roverd.cli.progress import progress_bar
+from roverd.cli.reading import with_cache
 from roverd.cli.text import json_text, printable
 from roverd.cli.usage import required
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from roverd.ops.validation import TraceReport, ValidationReport
 
 
+@with_cache
 def validate(
     paths: TracePaths,
     schema: Annotated[Optional[str], text("F.yaml"), NO_DEFAULT] = None,

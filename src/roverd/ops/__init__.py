@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from roverd.ops.bags import BagReport, rosbag
     from roverd.ops.blobs import Converted, ConvertedChannel, blobify, unblobify
+    from roverd.ops.caching import CacheInfo, cache_info, clear_cache
     from roverd.ops.checksums import ChecksumReport, checksum
     from roverd.ops.contents import ChannelInfo, SensorInfo, TraceInfo, info
     from roverd.ops.extraction import Extracted, ExtractedSensor, extract
@@ -34,6 +35,9 @@ __all__ = [
     "blobify",
     "extract",
     "unblobify",
+    "CacheInfo",
+    "cache_info",
+    "clear_cache",
     "ChannelInfo",
     "SensorInfo",
     "TraceInfo",
@@ -64,6 +68,7 @@ __all__ = [
 _NAMES = {
     "bags": ("BagReport", "rosbag"),
     "blobs": ("Converted", "ConvertedChannel", "blobify", "unblobify"),
+    "caching": ("CacheInfo", "cache_info", "clear_cache"),
     "checksums": ("ChecksumReport", "checksum"),
     "contents": ("ChannelInfo", "SensorInfo", "TraceInfo", "info"),
     "extraction": ("Extracted", "ExtractedSensor", "extract"),
