@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from roverd.errors import RoverdWarning
 from roverd.storage.cache import BlockCache
-from support.cached import BLOCK, Store, files, temporaries
+from support.cached import BLOCK, Store, files, temporaries, total
 
 PAGED = 100_000  # blocks of several pages
 
@@ -137,17 +137,26 @@ def test_what_is_damaged_is_removed_also_where_it_cannot_be_fetched(
     assert not path.exists()
 
 
-def test_a_damaged_estimate_of_the_size_does_no_harm(tmp_path: Path):
-    store = Store(50 * BLOCK)
-    cache = BlockCache(tmp_path, 20 * BLOCK, BLOCK)
-    for damaged in (b"", b"12", bytes(10**6), None):
-        if damaged is None:
-            (tmp_path / "usage").unlink()
-        else:
-            (tmp_path / "usage").write_bytes(damaged)
-        for offset in range(0, 50 * BLOCK, 700):
-            store.check(cache, offset, 900)
-        assert 10 * BLOCK < sum(path.stat().st_size for path in files(tmp_path)) <= 20 * BLOCK
+@pytest.mark.parametrize(
+    ("damaged", "beyond"),
+    [(None, 0), (b"", 0), (bytes(10**6), 0), (b"12", 1 / 16)],
+    ids=["removed", "emptied", "too much", "too little"],
+)
+def test_a_damaged_estimate_of_the_size_does_little_harm(
+    tmp_path: Path, damaged: bytes | None, beyond: float
+):
+    store = Store(60 * PAGED)
+    limit = 25 * PAGED
+    store.check(BlockCache(tmp_path, limit, PAGED), 0, 24 * PAGED)
+    if damaged is None:
+        (tmp_path / "usage").unlink()
+    else:
+        (tmp_path / "usage").write_bytes(damaged)
+    cache = BlockCache(tmp_path, limit, PAGED)
+    for number in range(24, 60):
+        store.check(cache, number * PAGED, 10)
+        assert 20 * PAGED < total(tmp_path) <= limit * (1 + beyond)
+    assert total(tmp_path) <= limit
 
 
 def test_what_programs_that_died_left_behind_is_removed_when_it_is_old(tmp_path: Path):

@@ -87,8 +87,10 @@ def test_a_changed_object_is_never_mixed_with_the_old_one(cache: BlockCache, oth
 
 def test_caches_with_blocks_of_other_sizes_share_a_folder(cache: BlockCache):
     store = Store(5000)
-    for block_size in (BLOCK, 700, 10_000):
-        store.check(BlockCache(cache.path, cache.size, block_size), 100, 4800)
+    caches = [BlockCache(cache.path, cache.size, block_size) for block_size in (BLOCK, 700, 10_000)]
+    for each in caches:
+        store.check(each, 100, 4800)
+    assert store.fetches_of(lambda: [store.check(each, 100, 4800) for each in caches]) == []
 
 
 def test_an_error_of_the_store_is_passed_on_and_nothing_is_kept_of_it(cache: BlockCache):
