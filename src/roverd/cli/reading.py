@@ -43,10 +43,9 @@ def with_cache(command: Callable[..., int]) -> Callable[..., int]:
         **named: object,
     ) -> int:
         if cache is not None or cache_size is not None:
-            from roverd.storage import cache as caching
-            from roverd.storage.cache.settings import cache_folder
+            from roverd.storage.cache import settings
 
-            caching.cache(cache_folder() if cache is None else cache, cache_size)
+            settings.cache(settings.cache_folder() if cache is None else cache, cache_size)
         return command(*positional, **named)
 
     signature = inspect.signature(command)

@@ -9,6 +9,7 @@ import tyro
 from roverd.cli.arguments import NO_DEFAULT, Flag, Json, NewTrace, TracePath, one_of, value, whole
 from roverd.cli.messages import print_errors
 from roverd.cli.progress import progress_bar
+from roverd.cli.reading import with_cache
 from roverd.cli.text import bytes_text, json_text, printable, table
 from roverd.cli.usage import UsageError
 
@@ -30,6 +31,7 @@ def _choice(word: str) -> tuple[str, "Format"]:
     return pattern, Format.read(f"{name}{comma}{arguments}")
 
 
+@with_cache
 def transcode(
     src: Annotated[TracePath, tyro.conf.arg(metavar="SRC")],
     dst: NewTrace,

@@ -3,7 +3,9 @@
 from collections.abc import Hashable
 from concurrent.futures import Future
 
+from roverd.storage.cache import active_cache
 from roverd.storage.ranges import Merging
+from roverd.storage.remote.cached import begin_cached
 from roverd.storage.remote.objects import Known
 from roverd.storage.remote.requests import begin_fetch, wait_for
 
@@ -32,6 +34,10 @@ class RemoteFile:
     def begin(self, offset: int, size: int) -> "Future[bytes]":
         """Begin to read; see `Fetching.begin`. All bytes of objects come from here."""
         size = max(0, min(size, self.size - offset))
+        cache = active_cache()
+        # Without a word of the store on what tells contents apart, they could be mixed.
+        if cache is not None and size and (self._known.tag or self._known.time):
+            return begin_cached(cache, self.path, offset, size, self._known)
         return begin_fetch(self.path, offset, size, self._known)
 
     def read(self, offset: int, size: int) -> bytes:
