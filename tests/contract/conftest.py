@@ -51,13 +51,16 @@ HAS_S3 = all(map(importlib.util.find_spec, ("s3fs", "moto")))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marks = metafunc.definition.iter_markers("parametrize")
+    own = any("case" in str(mark.args[0]).replace(" ", "").split(",") for mark in marks)
     if "place" not in metafunc.fixturenames:
+        if "case" in metafunc.fixturenames and not own:
+            metafunc.parametrize("case", CASES, indirect=True, ids=str)
         return
     module = metafunc.module.__name__.rpartition(".")[2]
     name = metafunc.function.__name__
     places = ["local"]
-    marks = metafunc.definition.iter_markers("parametrize")
-    if any("case" in str(mark.args[0]).replace(" ", "").split(",") for mark in marks):
+    if own:
         metafunc.parametrize("place", places, indirect=True)
         return
     if module in READING | WRITING and name not in LOCAL_ONLY:

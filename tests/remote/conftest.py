@@ -1,20 +1,22 @@
 """A store with a recording in it, for all tests of this folder."""
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'roverd[s3]'")
-pytest.importorskip("moto", reason="moto is not installed: pip install 'moto[server]'")
-
 from support.stores import S3, Proxy, serving_s3
 from support.traces import Recorded, record_poses, record_trace
+
+MISSING = [name for name in ("s3fs", "moto") if importlib.util.find_spec(name) is None]
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3]:
+    if MISSING:
+        pytest.skip(f"not installed: {', '.join(MISSING)} (pip install 'roverd[dev]')")
     with serving_s3() as server:
         yield server
 
