@@ -83,6 +83,8 @@ def check(path: str, safe: Safe, how: str = "recorder") -> None:
     check_readable(path, safe)
     if not os.path.exists(path):
         return
+    if how == "recorder":
+        check_begun_together(path)
     torn = f"{path}.torn"
     shutil.copytree(path, torn)
     check_repair(path, safe)
@@ -90,6 +92,20 @@ def check(path: str, safe: Safe, how: str = "recorder") -> None:
         check_append(path, safe)
     if how == "recorder" or is_described(torn):
         check_append(torn, safe)
+
+
+def check_begun_together(path: str) -> None:
+    """No channel of a sensor has frames before all of its channels are there.
+
+    That is how a `Recorder` begins; consumers begin one by one.
+    """
+    for name, sensor in RIG.items():
+        stamps = f"{path}/{name}/ts"
+        if os.path.exists(stamps) and os.path.getsize(stamps):
+            with open(f"{path}/{name}/meta.json", encoding="utf-8") as file:
+                described = json.load(file)
+            assert described.keys() == {"ts", *sensor.channels}
+            assert all(os.path.exists(f"{path}/{name}/{channel}") for channel in sensor.channels)
 
 
 def is_described(path: str) -> bool:

@@ -77,7 +77,8 @@ def check_readable(path: str, safe: Safe) -> dict[str, list[int]]:
         check_numbers(name, "ts", stamps, numbers)
         for channel in RIG[name].channels:
             if channel not in sensor.channels or not sensor.channels[channel].exists():
-                assert not found[name]
+                # Consumers begin one by one: that of the timestamps may be ahead of this one.
+                safe.check(name, [])
                 continue
             frames = sensor.channels[channel].read()
             # What was written before its timestamp was.
