@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from roverd.channels.fetching import Fetch, run_fetching
 from roverd.channels.layouts import ContradictionError, Layout, Read, Run
 from roverd.parallel import for_each
-from roverd.storage import Fetching
+from roverd.storage import is_fetching
 from roverd.storage.ranges import spans
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class _Plan:
         for span in spans([(read.offset, read.size) for read in reads], file.merging):
             members = [reads[number] for number in span.ranges]
             merged = _Merged(span.offset, span.size, members)
-            if isinstance(file, Fetching):
+            if is_fetching(file):
                 begin = partial(file.begin, span.offset, span.size)
                 fetches.append(Fetch(begin, self._guarded_take(merged), span.size))
                 continue

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from roverd.channels.fetching import Fetch
 from roverd.errors import CorruptFileError
 from roverd.parallel import for_each
-from roverd.storage import Fetching, File
+from roverd.storage import Fetching, File, is_fetching
 from roverd.storage.ranges import Span, spans
 
 Decode = Callable[[bytes, NDArray[Any]], None]
@@ -208,7 +208,7 @@ class FixedLayout:
     def plan(self, runs: Sequence[Run]) -> list[Read]:
         """One range for each run; see `Layout.plan`."""
         # What comes from far away comes in pieces that arrive, and go, one by one.
-        most = self._file.merging.most if isinstance(self._file, Fetching) else sys.maxsize
+        most = self._file.merging.most if is_fetching(self._file) else sys.maxsize
         at_once = max(1, most // self._size)
         found: dict[tuple[int, int], list[NDArray[Any]]] = {}
         for first, out in runs:
@@ -329,7 +329,7 @@ class OffsetLayout:
     def _stored(self, frames: range) -> Iterator[tuple[int, bytes]]:
         """Each frame and its bytes, as far as they are there."""
         file = self._file
-        if not isinstance(file, Fetching):
+        if not is_fetching(file):
             yield from ((frame, file.read(*self._place(frame))) for frame in frames)
             return
         # The next ones are on their way while these are worked on.

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
-from roverd.storage.abstract import Appender, Fetching, File, Storage
+from roverd.storage.abstract import Appender, Fetching, File, Storage, is_fetching
 from roverd.storage.local import LocalStorage
 from roverd.storage.paths import as_path, is_url
 
@@ -17,6 +17,7 @@ __all__ = [
     "LocalStorage",
     "Storage",
     "as_path",
+    "is_fetching",
     "is_url",
     "remote_storage",
     "storage_for",

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 from roverd.storage.ranges import Merging
 
@@ -47,13 +47,17 @@ class File(Protocol):
         ...
 
 
-@runtime_checkable
 class Fetching(File, Protocol):
     """A file whose bytes take long to come, so that many reads are better begun at once."""
 
     def begin(self, offset: int, size: int) -> "Future[bytes]":
         """Begin to read; see `read`."""
         ...
+
+
+def is_fetching(file: File) -> TypeGuard[Fetching]:
+    """Whether a file is such a one; to ask whether it fits the protocol would take far longer."""
+    return hasattr(type(file), "begin")
 
 
 class Appender(Protocol):

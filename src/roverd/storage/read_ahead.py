@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from roverd.storage.abstract import Fetching, File
+from roverd.storage.abstract import Fetching, File, is_fetching
 from roverd.storage.ranges import Merging
 
 _HEAD = 64 << 10  # of a file: the headers of a video, of a stream
@@ -19,7 +19,7 @@ def read_ahead(file: File) -> File:
     Returns:
         The file itself, where a read takes no time worth speaking of.
     """
-    return _ReadAhead(file) if isinstance(file, Fetching) else file
+    return _ReadAhead(file) if is_fetching(file) else file
 
 
 class _ReadAhead:
