@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from roverd.channels.fetching import Fetch, run_fetching
+from roverd.channels.fetching import LONG, Fetch, Work, run_fetching
 from roverd.channels.layouts import ContradictionError, Layout, Read, Run
 from roverd.parallel import for_each
 from roverd.storage import is_fetching
@@ -21,13 +21,7 @@ from roverd.storage.ranges import spans
 if TYPE_CHECKING:
     from roverd.channels.abstract.channel import Channel
 
-Work = Callable[[], object]
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-# Work of which nothing is known, or that is one step after the other, is begun before all else.
-_LONG = float("inf")
-
 
 # A class that overrides one of these reads items in a way of its own.
 _by_plan: set[Any] = set()
@@ -157,7 +151,7 @@ def read_planned(layout: Layout, channel: "Channel", runs: Sequence[Run]) -> Non
 
 def run_plans(plans: "Sequence[_Plan]", calls: Sequence[Work] = ()) -> None:
     """Do all that was planned; see `Batch.run`."""
-    work: list[tuple[float, Work]] = [(_LONG, call) for call in calls]
+    work: list[tuple[float, Work]] = [(LONG, call) for call in calls]
     fetches: list[Fetch] = []
     for plan in plans:
         plan.prepare(work, fetches)
@@ -214,7 +208,7 @@ class _Plan:
             elif isinstance(task, Fetch):
                 fetches.append(task)
             else:
-                work.append((_LONG, self._guarded(task)))
+                work.append((LONG, self._guarded(task)))
         if not reads:
             return
         # All of a channel's ranges are in one file.

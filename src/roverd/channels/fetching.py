@@ -15,7 +15,9 @@ Work = Callable[[], object]
 WAITING_BYTES = 256 << 20
 """Bytes that a batch has asked for and not decoded yet, at most; one request may exceed it."""
 
-_LONG = float("inf")
+LONG = float("inf")
+"""How long work takes of which nothing is known, or that is one step after the other. It is begun
+before all else."""
 
 
 class Fetch:
@@ -103,9 +105,8 @@ def run_fetching(fetches: Sequence[Fetch], work: Sequence[tuple[float, Work]]) -
         BaseException: what any of it raised.
     """
     window = _Window(fetches)
-    # What waits for something itself, or takes long, is begun before all else.
-    urgent = deque(piece for cost, piece in work if cost == _LONG)
-    rest = deque(piece for cost, piece in work if cost != _LONG)
+    urgent = deque(piece for cost, piece in work if cost == LONG)
+    rest = deque(piece for cost, piece in work if cost != LONG)
 
     def next_work() -> Work | None:
         if urgent and (piece := _popped(urgent)):

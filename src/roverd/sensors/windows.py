@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.errors import OutOfRangeError
 from roverd.storage import as_path
-from roverd.storage.options import options_for, remember
+from roverd.storage.options import state_from_pickle, state_to_pickle
 from roverd.storage.paths import basename
 
 TSample = TypeVar("TSample")
@@ -42,15 +42,10 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         self.future = future
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker has to reach the store, too.
-        options = options_for(self.path)
-        return dict(vars(self)) if options is None else {**vars(self), "_options": options}
+        return state_to_pickle(self.path, vars(self))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        if (options := state.pop("_options", None)) is not None:
-            remember(*options)
-        vars(self).update(state)
+        vars(self).update(state_from_pickle(state))
 
     @property
     def window(self) -> int:

@@ -38,6 +38,9 @@ _HARMLESS = frozenset(
 )
 _SHORTEST_SECRET = 4
 _REMOVED = "[removed]"
+
+# Name that they have among the attributes of what is pickled.
+_PICKLED = "_options"
 # The query of a URL may be its signature.
 _URL_SECRETS = (
     (re.compile(r"(://)[^/@\s'\"]*@"), rf"\1{_REMOVED}@"),
@@ -117,3 +120,22 @@ def _secrets(options: Any, key: str = "") -> Iterator[str]:
         # An object of aiohttp's for user and password is a tuple, too.
         for value in options:  # pyright: ignore[reportUnknownVariableType]
             yield from _secrets(value, key)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def state_to_pickle(path: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """What is pickled of an object that reads `path`: a worker has to reach the store, too.
+
+    Args:
+        path: what it reads.
+        state: its attributes.
+    """
+    options = options_for(path)
+    return dict(state) if options is None else {**state, _PICKLED: options}
+
+
+def state_from_pickle(pickled: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that were pickled; the options beside them are remembered."""
+    state = dict(pickled)
+    if (options := state.pop(_PICKLED, None)) is not None:
+        remember(*options)
+    return state

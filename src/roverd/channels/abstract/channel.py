@@ -27,7 +27,7 @@ from roverd.errors import (
     UnsupportedError,
 )
 from roverd.storage import Storage, as_path, is_url, storage_for
-from roverd.storage.options import options_for, remember
+from roverd.storage.options import state_from_pickle, state_to_pickle
 from roverd.storage.paths import refuse_growing
 
 Transform = Callable[[NDArray[Any]], Any]
@@ -86,16 +86,10 @@ class Channel(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         # What was found out about the file is found out again where the pickle is opened.
-        state = {**self.__dict__, "_cache": None}
-        # A worker has to reach the store, too.
-        if (options := options_for(self.path)) is not None:
-            state["_options"] = options
-        return state
+        return state_to_pickle(self.path, {**self.__dict__, "_cache": None})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if (options := state.pop("_options", None)) is not None:
-            remember(*options)
-        vars(self).update(state)
+        vars(self).update(state_from_pickle(state))
 
     def _keep(self, found: Any, size: int) -> None:
         """Keep what was found out about the file for the next read.
