@@ -193,8 +193,10 @@ def record_sparse(folder: Path, size: int, marked: list[int]) -> int:
 
 
 def start_roverd(*arguments: object) -> "subprocess.Popen[str]":
-    """Start `roverd`; a shell that runs the tests in the background has it ignore Ctrl-C."""
+    """Start `roverd`; in the background, or by `nohup`, the tests have it ignore some signals."""
     handle = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    if os.name != "nt":
+        handle += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     command = [sys.executable, "-c", handle + ENTRY_POINT, *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
