@@ -5,12 +5,12 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
 import roverd
-from roverd.parallel import for_each, map_all, thread_count
+from roverd.parallel import for_each, map_all, run_ahead, thread_count
 
 LIMIT = 30.0  # seconds that anything here may take on a slow machine
 
@@ -285,3 +285,33 @@ def test_workers_of_a_dataloader_share_the_cores(workers: int, ranks: str) -> No
     expected = max(1, cores // (workers * int(ranks or 1)))
     found = threads_of({"LOCAL_WORLD_SIZE": ranks}, WORKER.format(workers=workers))
     assert found == str(expected)
+
+
+def test_what_is_run_ahead_comes_in_order_and_is_begun_as_it_is_needed() -> None:
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10):
+            taken.append(number)
+            yield number
+
+    gates = [threading.Event() for _ in range(10)]
+
+    def wait_for_the_next(number: int) -> int:
+        # Each waits for the one behind it: two must be underway at a time.
+        gates[number].set()
+        if number % 2 == 0:
+            assert gates[number + 1].wait(10)
+        return number * number
+
+    results = run_ahead(wait_for_the_next, numbers(), 2)
+    assert next(results) == 0
+    assert taken == [0, 1]
+    assert list(results) == [number * number for number in range(1, 10)]
+
+
+def test_an_error_of_what_is_run_ahead_comes_in_its_place() -> None:
+    results = run_ahead(lambda number: 6 // (2 - number), range(5), 2)
+    assert [next(results), next(results)] == [3, 6]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -10,7 +10,8 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -194,3 +195,40 @@ def map_all(
 
     for_each(store, range(len(items)), limit)
     return [results[position] for position in range(len(items))]
+
+
+def run_ahead(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], width: int
+) -> Iterator[_Result]:
+    """Call a function on items, `width` of them at a time, each in a thread of its own.
+
+    The threads never keep the interpreter from exiting.
+
+    Args:
+        function: what to call.
+        items: on what; taken as they are needed.
+        width: how many results are made while one is waited for, that one included.
+
+    Yields:
+        The results, in the order of the items.
+    """
+    pending: deque[Future[_Result]] = deque()
+    for item in items:
+        pending.append(_begin(function, item))
+        if len(pending) == width:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _begin(function: Callable[[_Item], _Result], item: _Item) -> "Future[_Result]":
+    future: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(item))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is taken
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="roverd-ahead", daemon=True).start()
+    return future

@@ -18,7 +18,7 @@ from roverd import sensors as sensor_types
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.channels.utils import Prefetch, batch_iterator
 from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
-from roverd.parallel import SIDE_BY_SIDE, map_all
+from roverd.parallel import SIDE_BY_SIDE, map_all, run_ahead
 from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
 from roverd.sensors.windows import WindowedSensor
@@ -35,6 +35,8 @@ Path = str | os.PathLike[str]
 FrameNumbers = Mapping[str, NDArray[np.integer[Any]]]
 Sync = spec.Synchronization | FrameNumbers | None
 Sensors = Mapping[str, SensorType] | Literal["auto"] | None
+
+_GROUPS = 2  # groups of samples that `Dataset.prefetch` reads at a time
 
 
 class Trace(abstract.Trace[TSample], Generic[TSample]):
@@ -299,7 +301,8 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
             sync: how frames of the sensors make a sample; see `Trace.from_config`.
             sensors: what to open each sensor as; see `Trace.from_config`.
             include_virtual: whether all sensors include the virtual ones.
-            workers: how many traces to open at a time; below 0 for all at once.
+            workers: how many traces to open at a time; below 0 for all at once; 0 for one, or for
+                16 where they are behind URLs. `sync` is called by as many threads.
             storage_options: how the stores of URLs are reached; see `Trace.from_config`.
 
         Returns:
@@ -312,6 +315,8 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
                 path, sync, sensors, include_virtual, storage_options=storage_options
             )
 
+        if not workers and any(is_url(as_path(folder)) for folder in folders):
+            workers = SIDE_BY_SIDE
         limit = len(folders) if workers < 0 else max(1, workers)
         return cls(map_all(open_trace, folders, limit))
 
@@ -376,23 +381,24 @@ class Dataset(abstract.Dataset[TSample], Generic[TSample]):
     def prefetch(
         self, indices: Iterable[SupportsIndex], batch: int = 32, ahead: int = 2
     ) -> Iterator[TSample]:
-        """Samples by number, read ahead of the consumer in a thread.
+        """Samples by number, read ahead of the consumer.
 
-        Where files are far away, this keeps the link busy while samples are worked on.
+        Where files are far away, this keeps the link busy while samples are worked on: two groups
+        are read at a time, so that the frames of one arrive while those of the other are decoded.
 
         Args:
             indices: numbers of the samples, in any order; more are taken as they are needed.
             batch: how many samples to read together.
-            ahead: how many such groups may wait.
+            ahead: how many such groups may wait, beside those that are being read.
 
         Returns:
             The samples, in the order of `indices`. An exception is raised in the consumer; leaving
-            the loop early ends the thread.
+            the loop early ends the threads.
 
         Raises:
             ValueError: `batch` or `ahead` is less than 1.
         """
-        groups = map(self.__getitems__, batch_iterator(iter(indices), batch))
+        groups = run_ahead(self.__getitems__, batch_iterator(iter(indices), batch), _GROUPS)
         if batch < 1:
             raise ValueError(f"batch must be at least 1 sample, got {batch}")
         return chain.from_iterable(Prefetch(groups, ahead))

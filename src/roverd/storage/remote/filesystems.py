@@ -107,6 +107,7 @@ def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> 
         config = dict(options.get("config_kwargs", {}))
         config.setdefault("retries", {"max_attempts": 0})
         config.setdefault("max_pool_connections", 64)
+        config.setdefault("signature_version", "s3v4")  # of addresses, too
         options["config_kwargs"] = config
     elif protocol in ("http", "https") and user:
         token = base64.b64encode(unquote(user).encode()).decode()

@@ -5,11 +5,20 @@ from typing import Any, Self
 
 from roverd.storage.remote.faults import AnswerError
 from roverd.storage.remote.objects import Entry, Known
+from roverd.storage.remote.s3_signed import SignedReads
 from roverd.storage.remote.stores import Store, entry_of
 
 
 class S3Store(Store):
-    """A store of s3fs. Requests go through its client, so that they can name a version."""
+    """A store of s3fs. Requests go through its client, so that they can name a version.
+
+    Args:
+        filesystem: of s3fs, connected.
+    """
+
+    def __init__(self, filesystem: Any) -> None:
+        super().__init__(filesystem)
+        self._signed = SignedReads(filesystem)
 
     @classmethod
     async def opened(cls, filesystem: Any) -> Self:
@@ -24,12 +33,22 @@ class S3Store(Store):
         if creator is not None:
             await creator.__aexit__(None, None, None)
 
-    async def _get(self, url: str, **conditions: Any) -> tuple[dict[str, Any], bytes]:
+    async def _get(
+        self, url: str, known: Known | None, **asked: str
+    ) -> tuple[dict[str, Any], bytes]:
+        """What the store answers, as its client has it, and bytes of exactly this version."""
+        if known is not None and known.tag:
+            asked["IfMatch"] = f'"{known.tag}"'
         bucket, key, _ = self.fs.split_path(self.path(url))
+        signed = await self._signed.get(bucket, key, asked)
+        if signed is not None:
+            return signed
         fixed = self.fs.req_kw
-        answer = await self.fs._call_s3("get_object", Bucket=bucket, Key=key, **conditions, **fixed)
+        answer = await self.fs._call_s3("get_object", Bucket=bucket, Key=key, **asked, **fixed)
         async with answer["Body"] as body:
-            return answer, await body.read()
+            data = await body.read()
+        self._signed.answered_otherwise()
+        return answer, data
 
     async def info(self, url: str) -> Known:
         """Look at an object with one request; s3fs would list the folder where it is missing."""
@@ -42,9 +61,8 @@ class S3Store(Store):
 
     async def fetch(self, url: str, offset: int, size: int, known: Known) -> bytes:
         """Bytes of exactly this version; see `Store.fetch`."""
-        conditions = {"IfMatch": f'"{known.tag}"'} if known.tag else {}
         byte_range = f"bytes={offset}-{offset + size - 1}"
-        answer, data = await self._get(url, Range=byte_range, **conditions)
+        answer, data = await self._get(url, known, Range=byte_range)
         expected = f"bytes {offset}-{offset + size - 1}/{known.size}"
         if (found := answer.get("ContentRange")) not in (None, expected):
             raise AnswerError(0, f"it answered with {found} instead of {expected}")
@@ -52,8 +70,7 @@ class S3Store(Store):
 
     async def whole(self, url: str, known: Known | None) -> tuple[bytes, Known]:
         """All bytes; see `Store.whole`."""
-        conditions = {"IfMatch": f'"{known.tag}"'} if known is not None and known.tag else {}
-        answer, data = await self._get(url, **conditions)
+        answer, data = await self._get(url, known)
         found = _known(answer)
         if len(data) != found.size:
             raise AnswerError(0, f"{len(data)} bytes came of {found.size}")
