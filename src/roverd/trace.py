@@ -136,8 +136,7 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         if not isinstance(sensors, Mapping):
             raise TypeError(f"{folder}: sensors must be a mapping from names, got {sensors!r:.80}")
         kinds = list(sensors.items())
-        made = map_all(lambda item: _open_sensor(folder, *item), kinds, _width(folder))
-        opened = {key: sensor for (key, _), sensor in zip(kinds, made, strict=True)}
+        opened = dict(zip(sensors, _open_sensors(folder, kinds), strict=True))
         if name is None:
             name = basename(folder)
         return cls(opened, sync, name)
@@ -496,6 +495,21 @@ def _set_options(folder: str, options: Mapping[str, Any] | None) -> None:
 def _width(folder: str) -> int:
     """How many sensors are looked at at a time: those that wait need not wait for each other."""
     return SIDE_BY_SIDE if is_url(folder) else 1
+
+
+def _open_sensors(folder: str, kinds: Sequence[tuple[str, SensorType]]) -> list[AnySensor]:
+    if not is_url(folder):
+        return [_open_sensor(folder, *item) for item in kinds]
+
+    def look_or_open(item: tuple[str, SensorType] | str) -> AnySensor | None:
+        if not isinstance(item, str):
+            return _open_sensor(folder, *item)
+        storage_for(folder).look_around(join(folder, item))
+        return None
+
+    # Side by side with what describes the sensors come the sizes of their files.
+    work = [*(name for name, _ in kinds), *kinds]
+    return cast(list[AnySensor], map_all(look_or_open, work, _width(folder))[len(kinds) :])
 
 
 def _open_sensor(folder: str, name: str, kind: SensorType) -> AnySensor:

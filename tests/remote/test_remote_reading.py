@@ -104,8 +104,9 @@ def test_opening_is_a_handful_of_requests_most_of_them_at_once(uploaded, s3, pro
     proxy.latency = 0.02
     trace = open_remote(uploaded, s3)
     assert len(trace) > 30
-    # For each sensor meta.json, ts, and for each channel its size, index and ends.
-    assert len(proxy.requests) <= 30
+    # For each sensor a listing, meta.json, ts, and for each channel its index and ends.
+    assert len(proxy.requests) <= 20
+    assert "HEAD" not in {request.method for request in proxy.requests}
     assert proxy.most >= 6
 
 

@@ -137,6 +137,13 @@ class Storage(Protocol):
         """
         ...
 
+    def look_around(self, path: str) -> None:
+        """Learn what a folder holds, where that saves to ask for each of its files.
+
+        Whatever goes wrong with it is left to whoever asks for one of them.
+        """
+        ...
+
     def forget(self, path: str) -> None:
         """Look anew, when next asked, at a file, or at a folder and all that is in it."""
         ...

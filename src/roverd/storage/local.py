@@ -283,6 +283,9 @@ class LocalStorage:
         file = LocalFile(path, keep=False)
         return file.read(0, file.size)
 
+    def look_around(self, path: str) -> None:
+        """Nothing: files are looked at anew with every read."""
+
     def forget(self, path: str) -> None:
         """Nothing: files are looked at anew with every read."""
 

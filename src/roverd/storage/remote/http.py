@@ -24,6 +24,8 @@ class HTTPStore(Store):
         query: what is added to every URL, after `?`: a signature.
     """
 
+    lists = False
+
     def __init__(self, filesystem: Any, query: str = "") -> None:
         super().__init__(filesystem)
         self.query = query

@@ -74,13 +74,13 @@ class SignedReads:
         headers = {_HEADERS[name]: value for name, value in asked.items()}
         status, told, data = await self._send(address, headers)
         if status in (200, 206):
-            answer: dict[str, Any] = {"ContentLength": len(data)}
-            return answer | {name: told[key] for name, key in _ANSWERED.items() if key in told}, data
-        said = " ".join(text for _, text in _SAID.findall(data.decode("utf-8", "replace")))
+            said = {name: told[key] for name, key in _ANSWERED.items() if key in told}
+            return {"ContentLength": len(data), **said}, data
+        words = " ".join(text for _, text in _SAID.findall(data.decode("utf-8", "replace")))
         if status == 412:
-            raise ReplacedError(said or "another version")
+            raise ReplacedError(words or "another version")
         if status in _FINAL:
-            raise AnswerError(status, said[:_LONGEST_MESSAGE], told)
+            raise AnswerError(status, words[:_LONGEST_MESSAGE], told)
         self._addresses.pop((bucket, key), None)
         self._refused = status in (400, 401, 403) and age < _YOUNG
         return None

@@ -1,16 +1,20 @@
 """Object stores, as channels and sensors see them."""
 
 from collections.abc import Hashable
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager, suppress
 
 from roverd.errors import MissingFileError
 from roverd.storage.abstract import Appender, BytesLike
-from roverd.storage.paths import refuse_growing
+from roverd.storage.paths import parent, refuse_growing
 from roverd.storage.remote.file import RemoteFile
+from roverd.storage.remote.loop import when_forked
 from roverd.storage.remote.objects import Known, Listing
-from roverd.storage.remote.requests import MEMORY, ask, begin_whole, wait_for
+from roverd.storage.remote.requests import MEMORY, ask, begin, begin_whole, wait_for
 from roverd.storage.remote.stores import Store
+
+_looking: "dict[str, Future[None]]" = {}  # folders that are being listed
+when_forked(_looking.clear)
 
 
 class RemoteStorage:
@@ -26,6 +30,8 @@ class RemoteStorage:
         return RemoteFile(path, self._known(path))
 
     def _known(self, path: str) -> Known:
+        if looking := _looking.get(parent(path)):
+            wait([looking])
         known = MEMORY.get(path)
         if known is not None:
             return known
@@ -58,6 +64,21 @@ class RemoteStorage:
             return ask(path, "what is in it", look)
         except FileNotFoundError:
             return None
+
+    def look_around(self, path: str) -> None:
+        """List a folder, if the store does that with one request; see `Storage.look_around`."""
+
+        async def look(store: Store) -> None:
+            if store.lists:
+                MEMORY.keep_listing(path, await store.entries(path))
+
+        looking = begin(path, "what is in it", look)
+        _looking[path] = looking
+        try:
+            with suppress(OSError):
+                wait_for(looking)
+        finally:
+            _looking.pop(path, None)
 
     def folder_version(self, path: str) -> Hashable | None:
         """Changes whenever a folder is listed anew; `None` if there is nothing in it."""

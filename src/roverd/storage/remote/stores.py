@@ -22,6 +22,9 @@ class Store:
         filesystem: of fsspec, made for that event loop where it knows of such.
     """
 
+    lists = True
+    """Whether it says what is in a folder, with the sizes of all that is there."""
+
     cheap_info = False
     """Whether looking at an object costs nothing, so that it is done with every read."""
 
