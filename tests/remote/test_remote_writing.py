@@ -65,7 +65,7 @@ def test_what_grows_is_refused_with_what_to_use(s3, url, tmp_path):
         lambda: channels.LzmaFrameChannel(url, "i2", (4, 5)).copy_from(sound),
         lambda: DynamicSensor(url, create=True),
     ):
-        with pytest.raises(UnsupportedError, match=r"npz or jpg.*local path and upload"):
+        with pytest.raises(UnsupportedError, match=r"npz or jpg.*local path.*roverd upload"):
             write()
     for make in (
         lambda: Recorder(url),

@@ -78,7 +78,9 @@ def expect_local(path: str, what: str) -> None:
         UnsupportedError: it is a URL.
     """
     if is_url(path):
-        raise UnsupportedError(f"{path}: {what}; give a local path, and upload what is complete")
+        raise UnsupportedError(
+            f"{path}: {what}; give a local path, and upload what is complete (roverd upload)"
+        )
 
 
 def refuse_growing(path: str) -> NoReturn:
@@ -90,5 +92,5 @@ def refuse_growing(path: str) -> NoReturn:
     raise UnsupportedError(
         f"{path}: objects in a store are written whole and do not grow, which this format needs; "
         f"write frames as the formats npz or jpg, which have an object for each, or write to a "
-        f"local path and upload what is complete"
+        f"local path and upload what is complete (roverd upload)"
     )

@@ -21,6 +21,8 @@ _CODES: dict[str, Kind] = {
     "RequestTimeout": "passing",
     "InternalError": "passing",
     "Throttling": "passing",
+    "BadDigest": "passing",
+    "IncompleteBody": "passing",
     "ExpiredToken": "refused",
     "RequestExpired": "refused",
     "InvalidAccessKeyId": "refused",

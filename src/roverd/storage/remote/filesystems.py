@@ -108,6 +108,12 @@ def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> 
         config.setdefault("retries", {"max_attempts": 0})
         config.setdefault("max_pool_connections", 64)
         config.setdefault("signature_version", "s3v4")  # of addresses, too
+        # What is sent has its MD5. By default botocore appends check sums of another kind, in a
+        # way that many a server other than Amazon's does not understand.
+        known: Any = importlib.import_module("botocore.config").Config.OPTION_DEFAULTS
+        for name in ("request_checksum_calculation", "response_checksum_validation"):
+            if name in known:  # older ones do not do so
+                config.setdefault(name, "when_required")
         options["config_kwargs"] = config
     elif protocol in ("http", "https") and user:
         token = base64.b64encode(unquote(user).encode()).decode()

@@ -25,6 +25,7 @@ class HTTPStore(Store):
     """
 
     lists = False
+    is_writable = False
 
     def __init__(self, filesystem: Any, query: str = "") -> None:
         super().__init__(filesystem)

@@ -103,6 +103,9 @@ def begin_whole(url: str) -> "Future[bytes]":
 async def _ask(
     url: str, what: str, ask: Callable[[Store], Awaitable[_Result]], patience: float
 ) -> _Result:
+    if (task := asyncio.current_task()) is not None:
+        # Whoever has given up while it failed does not ask why; asyncio would complain.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
     loop = io_loop()
     attempts, waited = 0, 0.0
     while True:

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, suppress
 
-from roverd.errors import MissingFileError
+from roverd.errors import MissingFileError, UnsupportedError
 from roverd.storage.abstract import Appender, BytesLike
 from roverd.storage.paths import parent, refuse_growing
 from roverd.storage.remote.file import RemoteFile
@@ -131,13 +131,44 @@ class RemoteStorage:
         del durable
         content = bytes(data)
 
-        async def put(store: Store) -> None:
-            await store.put(path, content)
+        async def put(store: Store) -> str | None:
+            return await store.put(path, content)
 
         try:
-            ask(path, f"writing its {len(content)} bytes", put)
+            wait_for(begin(path, f"writing its {len(content)} bytes", put, len(content)))
         finally:
             MEMORY.drop(path)
+
+    def expect_writable(self, path: str) -> None:
+        """Refuse a URL under which no object can be made.
+
+        Raises:
+            UnsupportedError: there can be none.
+        """
+
+        async def is_writable(store: Store) -> bool:
+            return store.is_writable
+
+        if not ask(path, "whether it is written to", is_writable):
+            raise UnsupportedError(
+                f"{path}: HTTP servers are only read from; write to a local path or an object store"
+            )
+
+    def objects(self, path: str) -> dict[str, Known]:
+        """All objects below a folder, as the store has them now, by their names relative to it."""
+
+        async def look(store: Store) -> dict[str, Known]:
+            return {
+                entry.name: entry.known or Known(-1)
+                async for entry in store.walk(path)
+                if not entry.is_folder
+            }
+
+        MEMORY.forget(path)
+        try:
+            return ask(path, "what is below it", look)
+        except FileNotFoundError:
+            return {}
 
     def sync(self, path: str) -> None:
         """Nothing: what a store has taken is safe."""

@@ -6,7 +6,7 @@ versions of an object.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -27,6 +27,12 @@ class Store:
 
     cheap_info = False
     """Whether looking at an object costs nothing, so that it is done with every read."""
+
+    is_writable = True
+    """Whether objects can be made."""
+
+    takes_parts = False
+    """Whether an object may be sent in parts: `begin_parts` and what follows it are there."""
 
     def __init__(self, filesystem: Any) -> None:
         self.fs = filesystem
@@ -121,9 +127,39 @@ class Store:
             if name.startswith(top + "/") or not top:
                 yield Entry(name[len(top) :].lstrip("/"), entry_of(info).known, False)
 
-    async def put(self, url: str, data: bytes) -> None:
-        """Make an object, which appears whole or not at all."""
+    async def put(self, url: str, data: bytes) -> str | None:
+        """Make an object, which appears whole or not at all.
+
+        Returns:
+            The tag that it was given, where the store's answer has it.
+        """
         await self._call("pipe_file", self.path(url), data)
+        return None
+
+    async def put_file(self, url: str, local: str) -> None:
+        """Make an object of a file of this machine, as the store's library does it."""
+        if not self.cheap_info:
+            await self._call("put_file", local, self.path(url))
+            return
+        # In memory, a file that is written piece by piece is seen from the first one on.
+        with open(local, "rb") as file:
+            await self.put(url, file.read())
+
+    async def begin_parts(self, url: str) -> str:
+        """Begin to make an object of parts; gives what they are sent under."""
+        raise NotImplementedError(url)
+
+    async def put_part(self, url: str, upload: str, number: int, data: bytes) -> str:
+        """Send a part, numbered from 1; gives its tag."""
+        raise NotImplementedError(url, upload, number, len(data))
+
+    async def complete_parts(self, url: str, upload: str, tags: Sequence[str]) -> str | None:
+        """Make one object of parts with these tags; gives the tag that it has."""
+        raise NotImplementedError(url, upload, tags)
+
+    async def abort_parts(self, url: str, upload: str) -> None:
+        """Forget the parts that were sent."""
+        raise NotImplementedError(url, upload)
 
     async def remove(self, url: str) -> None:
         """Remove an object.
