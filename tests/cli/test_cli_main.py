@@ -44,11 +44,12 @@ def test_help_of_a_command_explains_every_parameter(name: str):
 
 
 def example(name: str, sandbox: Path) -> list[str]:
-    """The words of a command's example, with its paths below a sandbox."""
+    """The words of a command's example, with its paths below a sandbox, and stores in memory."""
     text = " ".join((inspect.getdoc(COMMANDS[name].load()) or "").split())
     match = re.search(r"Example: `roverd (.*?)`", text)
     assert match, name
-    return shlex.split(re.sub(r"(?<!\S)/(data|tmp)/", rf"{sandbox}/\1/", match[1]))
+    words = match[1].replace("s3://", "memory://")
+    return shlex.split(re.sub(r"(?<!\S)/(data|tmp)/", rf"{sandbox}/\1/", words))
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo"}))
@@ -67,7 +68,11 @@ def test_example_of_a_command_works(name: str, tmp_path: Path):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"cache", "demo"}))
 def test_path_that_is_not_there_is_an_error_in_one_line(name: str, tmp_path: Path):
     paths = [tmp_path / "nowhere", *([tmp_path / "dst"] if takes_two(name) else [])]
-    needed = {"extract": ["--start", 0, "--length", 1], "transcode": ["--preset", "small"]}
+    needed = {
+        "extract": ["--start", 0, "--length", 1],
+        "transcode": ["--preset", "small"],
+        "upload": ["memory://dst"],
+    }
     flags = needed.get(name, [])
     expect_one_line_error(run_roverd(name, *paths, *flags), tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []

@@ -30,7 +30,7 @@ from roverd.errors import (
     UnsupportedError,
 )
 from roverd.ops import Format, Transcoded, transcode, transcode_trace
-from roverd.ops.derive import new_folder
+from roverd.ops.new_trace import new_folder
 from roverd.recorder.claim import Claim
 from support.traces import (
     HEIGHT,

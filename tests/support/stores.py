@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import http.client
 import http.server
+import operator
 import os
 import re
 import threading
@@ -135,6 +136,10 @@ Fault = Callable[[int, http.client.HTTPResponse, bytes], tuple[int, dict[str, st
 """Number of the request, the true answer and its body → what is answered; `None` hangs up."""
 
 
+Interposed = Callable[[_Handler, bytes], tuple[int, str] | None]
+"""A request and its body, before it is forwarded → what is answered in place of the server."""
+
+
 @dataclass
 class Proxy:
     """What goes between a client and a server, counted.
@@ -144,6 +149,8 @@ class Proxy:
         requests: those that were answered.
         latency: seconds that each one takes longer.
         fault: changes answers; requests are counted from 0 while it is there.
+        disturbed: which requests `fault` is for.
+        interposed: sees requests before the server does.
         most: requests that were underway at once.
     """
 
@@ -152,6 +159,8 @@ class Proxy:
     requests: list[Request] = field(default_factory=list)
     latency: float = 0.0
     fault: Fault | None = None
+    disturbed: Callable[[Request], bool] = operator.attrgetter("is_data")
+    interposed: Interposed | None = None
     most: int = 0
 
     def __post_init__(self) -> None:
@@ -172,6 +181,7 @@ class Proxy:
     def clear(self) -> None:
         """Count from 0."""
         self.requests, self.most, self._numbered, self.fault = [], 0, 0, None
+        self.disturbed, self.interposed = operator.attrgetter("is_data"), None
 
     def faults(self, *faults: Fault) -> None:
         """Disturb the requests for data that come first, one after the other."""
@@ -197,9 +207,21 @@ class Proxy:
             with self._lock:
                 self._underway -= 1
 
+    def _say(self, handler: _Handler, status: int, text: str) -> None:
+        asked = handler.headers.get("Range")
+        self.requests.append(Request(handler.command, handler.path, asked, len(text), status))
+        handler.send_response_only(status)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        if handler.command != "HEAD":
+            handler.wfile.write(text.encode())
+
     def _forward(self, handler: _Handler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         sent = handler.rfile.read(length)
+        if self.interposed is not None and (said := self.interposed(handler, sent)) is not None:
+            self._say(handler, *said)
+            return
         connection = http.client.HTTPConnection(self.upstream, timeout=30)
         connection.request(handler.command, handler.path, sent, dict(handler.headers.items()))
         answer = connection.getresponse()
@@ -208,7 +230,7 @@ class Proxy:
         connection.close()
         asked = handler.headers.get("Range")
         request = Request(handler.command, handler.path, asked, len(body), status)
-        if self.fault is not None and request.is_data:
+        if self.fault is not None and self.disturbed(request):
             with self._lock:
                 number = self._numbered
                 self._numbered += 1
@@ -331,6 +353,28 @@ class S3:
             if path.is_file():
                 self.put(f"{key}/{path.relative_to(folder)}", path.read_bytes())
         return f"s3://{BUCKET}/{key}"
+
+    def remove(self, key: str) -> None:
+        """Remove all objects whose keys begin so."""
+        listed = self.client.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", [])
+        if listed:
+            names = [{"Key": entry["Key"]} for entry in listed]
+            self.client.delete_objects(Bucket=BUCKET, Delete={"Objects": names})
+
+    def unfinished(self, key: str) -> list[str]:
+        """Objects begun in parts, and neither completed nor given up, whose keys begin so."""
+        listed = self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [entry["Key"] for entry in listed if entry["Key"].startswith(key)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to get there, through the proxy."""
+        return {
+            "FSSPEC_S3_ENDPOINT_URL": f"http://{self.proxy.address}",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
 
     def objects(self, key: str) -> dict[str, bytes]:
         """All objects whose keys begin so."""

@@ -36,6 +36,7 @@ COMMANDS = {
         "transcode", "transcode", "Make the same traces in other formats, faster or smaller."
     ),
     "checksum": Command("checksum", "checksum", "Write checksums of files, or compare two sides."),
+    "upload": Command("upload", "upload", "Bring traces to an object store, as they are."),
     "rosbag": Command("rosbag", "rosbag", "Write a trace's IMU and lidar to a ROS bag."),
     "cache": Command("cache", "cache", "Show what was kept of URLs that were read, or remove it."),
     "demo": Command("demo", "demo", "Simulate a rig, record it, and load it again."),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from roverd.ops.target_formats import Format
     from roverd.ops.transcoding import Transcoded, transcode
     from roverd.ops.transcoding_trace import TranscodedChannel, TranscodedTrace, transcode_trace
+    from roverd.ops.uploading import Uploaded, upload
+    from roverd.ops.uploading_trace import UploadedTrace
     from roverd.ops.validation import (
         Problem,
         SensorStatistics,
@@ -57,6 +59,9 @@ __all__ = [
     "TranscodedTrace",
     "transcode",
     "transcode_trace",
+    "Uploaded",
+    "UploadedTrace",
+    "upload",
     "Problem",
     "SensorStatistics",
     "TraceReport",
@@ -76,6 +81,8 @@ _NAMES = {
     "target_formats": ("Format",),
     "transcoding": ("Transcoded", "transcode"),
     "transcoding_trace": ("TranscodedChannel", "TranscodedTrace", "transcode_trace"),
+    "uploading": ("Uploaded", "upload"),
+    "uploading_trace": ("UploadedTrace",),
     "validation": (
         "Problem",
         "SensorStatistics",

@@ -78,7 +78,7 @@ def blobify(
 
     Args:
         source: folder of the trace.
-        target: folder of the new trace; there must be none.
+        target: folder or URL of the new trace; there must be none.
         workers: how many files to write at a time.
         progress: told the bytes that were converted, and that there are.
 
@@ -128,7 +128,7 @@ def unblobify(
 
     Args:
         source: folder of the trace.
-        target: folder of the new trace; there must be none.
+        target: folder or URL of the new trace; there must be none.
         format: what `npz` becomes: `raw`, `lzma`, `lzmaf`, `pcof` or `zstdf`. By default what it
             was before `blobify`, and `raw` where that is not known.
         fps: frames per second of AVIs, for players. By default what they had before `blobify`, and

@@ -1,24 +1,21 @@
 """Making a trace from another one, channel by channel."""
 
 import os
-import secrets
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from roverd.channels import Channel, from_config
 from roverd.channels.copying import Moved
-from roverd.errors import AlreadyExistsError, MetadataError, MissingFileError, RoverdWarning
+from roverd.errors import MetadataError, MissingFileError, RoverdWarning
+from roverd.ops.new_trace import NewTrace, new_trace
 from roverd.ops.poses import POSES, cut_poses
 from roverd.ops.progress import Progress, Tally
-from roverd.ops.unfinished import temporary_name, unfinished
 from roverd.sensors import DynamicSensor
 from roverd.sensors.meta import META, Entries, constructor_arguments, write_meta
 from roverd.storage import storage_for
 from roverd.storage.files import copy_file
-from roverd.storage.paths import expect_local
 from roverd.storage.traces import CONFIG
 from roverd.trace import Trace
 
@@ -125,57 +122,6 @@ def present_channels(sensor: DynamicSensor) -> dict[str, Channel]:
     return present
 
 
-@contextmanager
-def new_folder(path: str) -> Generator[str]:
-    """A folder to build something in, which is called `path` when the context is left.
-
-    Nothing is left of it when that is by an error, Ctrl-C included.
-
-    Args:
-        path: where it is to be.
-
-    Yields:
-        Path of the folder meanwhile, beside `path`.
-
-    Raises:
-        AlreadyExistsError: there is something already.
-        OSError: it cannot be made; this and every ValueError names `path`, not the folder
-            meanwhile.
-    """
-    expect_local(path, "a trace is made in a folder that appears when it is complete")
-    _check_free(path)
-    storage = storage_for(path)
-    parent, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(parent, temporary_name(name, secrets.token_hex(4)))
-    try:
-        storage.make_folder(temporary)
-        with unfinished(temporary):
-            yield temporary
-        # Somebody else may have made it meanwhile.
-        _check_free(path)
-        storage.move(temporary, path)
-    except BaseException as error:
-        storage.remove_folder(temporary)
-        if isinstance(error, OSError) and _is_of(error, temporary):
-            raise OSError(error.errno, f"{error.strerror}, while it was made", path) from error
-        if isinstance(error, ValueError) and temporary in str(error) and len(error.args) == 1:
-            raise type(error)(str(error).replace(temporary, path)) from error
-        raise
-
-
-def _check_free(path: str) -> None:
-    # An empty path is the current folder.
-    if os.path.lexists(path or os.curdir):
-        raise AlreadyExistsError(f"{path}: exists already, and stays as it is; name another folder")
-
-
-def _is_of(error: OSError, temporary: str) -> bool:
-    """Whether an error names a temporary folder, or (as those of a full disk) nothing at all."""
-    if error.errno is None:
-        return False
-    return error.filename is None or str(error.filename).startswith(temporary)
-
-
 Check = Callable[[ChannelPlan, Channel, Moved], None]
 """Called with a channel that was made, while the trace has no name yet.
 
@@ -239,11 +185,11 @@ def derive(
 
     Args:
         source: folder of the trace.
-        target: folder of the new one; there must be none.
+        target: folder or URL of the new one; there must be none.
         sensors: what to take of the sensors.
         poses: what to take of the poses.
         progress: told the bytes that were copied, and that are to be; with a check, those that were
-            looked at count as well.
+            looked at count as well, and so do those that were uploaded.
         check: looks at each channel that was made.
 
     Raises:
@@ -251,24 +197,29 @@ def derive(
     """
     plans = [channel for sensor in sensors for channel in sensor.channels.values()]
     total = sum(round(plan.frame_size * (plan.stop - plan.start)) for plan in plans)
-    tally = Tally(total if check is None else 2 * total, progress)
-    with new_folder(target) as folder:
+    with new_trace(target, source) as made:
+        folder = made.folder
         storage = storage_for(folder)
+        tally = Tally(total * (1 + (check is not None) + made.uploads), progress)
         linked = _linked_files(sensors)
         for plan in sensors:
             name = os.path.basename(plan.source.path)
-            _derive_sensor(plan, f"{folder}/{name}", linked, tally, check)
+            _derive_sensor(plan, made, name, linked, tally, check)
         for plan in poses:
             storage.make_folder(f"{folder}/{plan.folder}")
             path = f"{plan.folder}/{POSES}"
             cut_poses(f"{source}/{path}", f"{folder}/{path}", plan.keep)
+            made.keep([f"{folder}/{path}"])
+        names = _other_files(source, (CONFIG,))
+        for name in names:
+            copy_file(storage_for(source), f"{source}/{name}", storage, f"{folder}/{name}")
+        made.keep([f"{folder}/{name}" for name in names])
         # The last file makes it a trace.
-        names = [*_other_files(source, ()), CONFIG]
-        for name in sorted(set(names), key=lambda name: name == CONFIG):
-            if name != CONFIG or storage_for(source).size(f"{source}/{name}") is not None:
-                copy_file(storage_for(source), f"{source}/{name}", storage, f"{folder}/{name}")
-            else:
-                storage.write(f"{folder}/{name}", b"{}\n")
+        if storage_for(source).size(f"{source}/{CONFIG}") is not None:
+            copy_file(storage_for(source), f"{source}/{CONFIG}", storage, f"{folder}/{CONFIG}")
+        else:
+            storage.write(f"{folder}/{CONFIG}", b"{}\n")
+        made.keep([f"{folder}/{CONFIG}"])
 
 
 def _linked_files(sensors: Sequence[SensorPlan]) -> set[str]:
@@ -283,8 +234,14 @@ def _linked_files(sensors: Sequence[SensorPlan]) -> set[str]:
 
 
 def _derive_sensor(
-    plan: SensorPlan, folder: str, linked: set[str], tally: Tally, check: Check | None
+    plan: SensorPlan,
+    made: NewTrace,
+    name: str,
+    linked: set[str],
+    tally: Tally,
+    check: Check | None,
 ) -> None:
+    folder = f"{made.folder}/{name}"
     storage = storage_for(folder)
     storage.make_folder(folder)
     source = plan.source
@@ -292,26 +249,31 @@ def _derive_sensor(
     if os.path.basename(source.path).startswith("_"):
         taken.add(POSES)  # which has a plan of its own
     others = [
-        name
-        for name in _other_files(source.path, taken)
-        if os.path.realpath(f"{source.path}/{name}") not in linked
+        file
+        for file in _other_files(source.path, taken)
+        if os.path.realpath(f"{source.path}/{file}") not in linked
     ]
     targets = _targets(plan, folder, {META, POSES, *others})
     entries: Entries = {}
-    for name, channel in plan.channels.items():
-        target = targets[name]
+    for key, channel in plan.channels.items():
+        target = targets[key]
+        size = channel.frame_size * (channel.stop - channel.start)
 
         def moved(count: int, size: float = channel.frame_size) -> None:
             tally.add(round(count * size))
 
         target.copy_from(channel.source, channel.start, channel.stop, moved, **channel.options)
-        entries[name] = channel.counted_entry
+        entries[key] = channel.counted_entry
         if check is not None:
-            arguments = constructor_arguments(entries[name])
+            arguments = constructor_arguments(entries[key])
             check(channel, from_config(target.path, **arguments), moved)
-    for name in others:
-        copy_file(storage_for(source.path), f"{source.path}/{name}", storage, f"{folder}/{name}")
+        files = [f"{folder}/{file}" for file in sorted(target.files)]
+        made.keep(files, lambda share, size=size: tally.add(round(share * size)))
+    for file in others:
+        copy_file(storage_for(source.path), f"{source.path}/{file}", storage, f"{folder}/{file}")
+    made.keep([f"{folder}/{file}" for file in others])
     write_meta(storage, folder, entries)
+    made.keep([f"{folder}/{META}"])
 
 
 def _targets(plan: SensorPlan, folder: str, taken: set[str]) -> dict[str, Channel]:

@@ -101,7 +101,7 @@ def extract(
 
     Args:
         source: folder of the trace.
-        target: folder of the new trace; there must be none.
+        target: folder or URL of the new trace; there must be none.
         start: where to begin: seconds from the beginning of the trace, or a time (UTC if it has no
             zone).
         end: where to end; a negative number counts from the end of the trace.

@@ -53,3 +53,11 @@ def trace_size(path: str) -> int:
     except OSError:
         pass
     return size
+
+
+def problem_text(error: Exception, path: str) -> str:
+    """An error in a line that names the file."""
+    if isinstance(error, OSError) and error.errno is not None:
+        where = error.filename if isinstance(error.filename, str) else path
+        return f"{where}: {error.strerror or error}"
+    return " ".join(str(error).split())

@@ -13,7 +13,7 @@ from roverd.errors import (
 )
 from roverd.ops.progress import Progress, Tally
 from roverd.ops.target_formats import Format, Preset
-from roverd.ops.traces import trace_size, traces_below
+from roverd.ops.traces import problem_text, trace_size, traces_below
 from roverd.ops.transcoding_trace import (
     TranscodedTrace,
     checked_formats,
@@ -22,7 +22,8 @@ from roverd.ops.transcoding_trace import (
 from roverd.ops.unfinished import is_temporary
 from roverd.parallel import map_all, thread_count
 from roverd.sensors.meta import TIMESTAMPS, read_meta
-from roverd.storage import storage_for
+from roverd.storage import as_path, is_url, storage_for
+from roverd.storage.paths import join
 from roverd.storage.traces import CONFIG
 from roverd.trace import Trace
 
@@ -83,7 +84,8 @@ def transcode(
 
     Args:
         source: folder of a trace, or of traces at any depth.
-        target: folder of the new trace, or of the new traces, at the same places as below `source`.
+        target: folder or URL of the new trace, or of the new traces, at the same places as below
+            `source`.
         channels: formats by pattern of `sensor/channel`, as a `Format` or as text such as
             `"zstdf,filter=planes"`. Of those that match, the last one counts.
         preset: what becomes of all others: with `"fast"`, what is slow to decompress becomes fast;
@@ -104,15 +106,15 @@ def transcode(
         MissingFileError: there is no trace.
         Exception: where `source` is a trace, whatever `transcode_trace` raises.
     """
-    folder, new = os.fspath(source), os.fspath(target)
+    folder, new = as_path(source), as_path(target)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     formats = checked_formats(channels, preset)
     found, not_searched = traces_below([folder])
     places = {
-        path: _place(new, os.path.relpath(path, folder))
-        for path in found
-        if not any(map(is_temporary, os.path.relpath(path, folder).split(os.sep)))
+        path: _place(new, name)
+        for path, name in ((path, _relative(path, folder)) for path in found)
+        if not any(map(is_temporary, name.split(os.sep)))
     }
     if not places:
         why = f" ({'; '.join(not_searched)})" if not_searched else ""
@@ -127,10 +129,21 @@ def transcode(
 
 
 def _place(target: str, name: str) -> str:
-    return target if name == os.curdir else os.path.join(target, name)
+    if name == os.curdir:
+        return target
+    return join(target, name.replace(os.sep, "/")) if is_url(target) else join(target, name)
+
+
+def _relative(path: str, folder: str) -> str:
+    """What a path has below a folder, as parts of a path of this machine."""
+    if not is_url(folder):
+        return os.path.relpath(path, folder)
+    return path[len(folder) + 1 :].replace("/", os.sep) or os.curdir
 
 
 def _lies_in(path: str, folder: str) -> bool:
+    if is_url(path) or is_url(folder):
+        return f"{path}/".startswith(f"{folder}/")
     inner, outer = os.path.realpath(path), os.path.realpath(folder)
     return os.path.join(inner, "").startswith(os.path.join(outer, ""))
 
@@ -236,7 +249,7 @@ class _Run:
             if self._single:
                 raise
             return TranscodedTrace(
-                path, self._places[path], "failed", problem=_problem(error, path)
+                path, self._places[path], "failed", problem=problem_text(error, path)
             )
         except BaseException as error:
             self._interrupt = self._interrupt or error
@@ -252,11 +265,3 @@ def _depth(path: str, others: Container[str]) -> int:
         depth += parent in others
         path = parent
     return depth
-
-
-def _problem(error: Exception, path: str) -> str:
-    """An error in a line that names the file."""
-    if isinstance(error, OSError) and error.errno is not None:
-        where = error.filename if isinstance(error.filename, str) else path
-        return f"{where}: {error.strerror or error}"
-    return " ".join(str(error).split())

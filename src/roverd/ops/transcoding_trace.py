@@ -27,6 +27,7 @@ from roverd.ops.derive import (
     pose_folders,
     sensor_names,
 )
+from roverd.ops.new_trace import is_taken
 from roverd.ops.progress import Progress
 from roverd.ops.target_formats import Format, Preset, as_format, open_as, preset_format
 from roverd.ops.unfinished import remove_dead
@@ -125,7 +126,7 @@ def transcode_trace(
 
     Args:
         source: its folder.
-        target: the new one's.
+        target: the new one's, or its URL.
         channels: formats by pattern of `sensor/channel`; those that match nothing are passed over.
         preset: what becomes of all others.
         dry_run: whether to make nothing.
@@ -148,7 +149,7 @@ def transcode_trace(
             f"{source}: is being recorded; transcode it when its recorder is closed"
         )
     plans = plan_sensors(source, partial(_plan, formats, preset))
-    if os.path.lexists(target or os.curdir):
+    if is_taken(target):
         _check_there(plans, source, target)
         return TranscodedTrace(source, target, "there", _report(plans, target))
     if dry_run:

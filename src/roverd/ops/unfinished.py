@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Generator
 
-from roverd.storage import storage_for
+from roverd.storage import is_url, storage_for
 
 try:
     import fcntl
@@ -71,6 +71,8 @@ def remove_dead(path: str) -> list[str]:
     Returns:
         Paths of the folders that were removed.
     """
+    if is_url(path):
+        return []  # whoever makes something there removes them
     parent, name = os.path.split(os.path.abspath(path))
     beginning = temporary_name(name, "").removesuffix(".tmp")
     removed: list[str] = []
@@ -80,6 +82,11 @@ def remove_dead(path: str) -> list[str]:
             storage_for(folder).remove_folder(folder)
             removed.append(folder)
     return removed
+
+
+def is_living(folder: str) -> bool:
+    """Whether a process works on a folder, as far as can be told."""
+    return os.path.exists(f"{folder}/{_LOCK}") and not _is_dead(folder)
 
 
 def _is_dead(folder: str) -> bool:
