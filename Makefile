@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo
+# A server for the tests, by npm. Later ones than this want a later node than is usual.
+AZURITE := azurite@3.35
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -40,4 +42,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --editable '.[dev,plot]'
+	@if command -v npm >/dev/null; then \
+		npm install --prefix $(VENV)/azurite --no-audit --no-fund --fetch-retries=1 \
+			--loglevel=error $(AZURITE) >/dev/null || echo "tests of Azure will be skipped: npm could not install $(AZURITE)"; \
+	else echo "tests of Azure will be skipped: there is no npm to install $(AZURITE)"; fi
 	touch $@

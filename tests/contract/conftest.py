@@ -8,23 +8,27 @@ import importlib.util
 import itertools
 from collections.abc import Iterator
 from pathlib import Path as LocalPath
-from typing import Any
 
 import pytest
 
 from roverd.channels import Channel
 from roverd.storage import remote_storage
 from roverd.storage.options import remember
+from support.azure_server import serving_azure, why_not_azure
 from support.channels import CASES, Case, LocalPlace, MakeChannel, Place, RemotePlace
+from support.served_folder import serving_folder
+from support.stores import ObjectServer, serving_s3
 
 READING = {"test_channels_reading", "test_channels_read_many"}
 WRITING = {"test_channels_writing"}
-# A request to the test's S3 server takes milliseconds: there, what tells most.
-IN_S3 = {
-    "test_an_index_keeps_the_leading_axis_and_counts_from_either_end",
-    "test_any_sequence_of_integers_will_do",
-    "test_reading_what_is_not_there_names_the_file",
-    "test_no_frames_are_a_channel_too",
+SERVERS = ("s3", "azure", "http")
+# A request to the tests' servers takes milliseconds: there, what tells most.
+ON_SERVERS = {
+    "test_an_index_keeps_the_leading_axis_and_counts_from_either_end": SERVERS,
+    "test_any_sequence_of_integers_will_do": ("s3",),
+    # That nothing is in a folder can be told only by those who list folders.
+    "test_reading_what_is_not_there_names_the_file": ("s3", "azure"),
+    "test_no_frames_are_a_channel_too": SERVERS,
 }
 # They append, cut or link, or are about what only a local disk can hold.
 LOCAL_ONLY = {
@@ -47,7 +51,6 @@ LOCAL_ONLY = {
     "test_what_is_no_index_is_a_type_error",
     "test_a_mask_is_refused",
 }
-HAS_S3 = all(map(importlib.util.find_spec, ("s3fs", "moto")))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,7 +67,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("place", places, indirect=True)
         return
     if module in READING | WRITING and name not in LOCAL_ONLY:
-        places += ["memory", "s3"] if name in IN_S3 and HAS_S3 else ["memory"]
+        places += ["memory", *ON_SERVERS.get(name, ())]
     if "case" not in metafunc.fixturenames:
         metafunc.parametrize("place", places, indirect=True)
         return
@@ -82,10 +85,25 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[Any]:
-    from support.stores import serving_s3
-
+def s3_server() -> Iterator[ObjectServer]:
+    missing = [name for name in ("s3fs", "moto") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (pip install 'roverd[dev]')")
     with serving_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[ObjectServer]:
+    if reason := why_not_azure():
+        pytest.skip(reason)
+    with serving_azure() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    with serving_folder(tmp_path_factory.mktemp("served")) as server:
         yield server
 
 
@@ -93,8 +111,8 @@ def s3_server() -> Iterator[Any]:
 def place(request: pytest.FixtureRequest, tmp_path: LocalPath) -> Place:
     if request.param == "memory":
         return memory_place(tmp_path.name)
-    if request.param == "s3":
-        return s3_place(request.getfixturevalue("s3_server"), tmp_path.name)
+    if request.param in SERVERS:
+        return server_place(request.getfixturevalue(f"{request.param}_server"), tmp_path.name)
     return LocalPlace(str(tmp_path))
 
 
@@ -110,17 +128,17 @@ def memory_place(name: str) -> RemotePlace:
     return RemotePlace(f"memory://{name}", memory.pipe_file, download)
 
 
-def s3_place(server: Any, name: str) -> RemotePlace:
-    top = f"s3://bucket/{name}"
+def server_place(server: ObjectServer, name: str) -> RemotePlace:
+    top = server.url(name)
     server.proxy.clear()
     remember(top, server.options)
+    start = len(top) - len(name)
 
     def download(url: str) -> dict[str, bytes]:
-        found = server.objects(f"{name}/")
-        return {f"s3://bucket/{key}": data for key, data in found.items()}
+        return {server.url(key): data for key, data in server.objects(f"{name}/").items()}
 
     def upload(url: str, data: bytes) -> None:
-        server.put(url.removeprefix("s3://bucket/"), data)
+        server.put(url[start:], data)
 
     return RemotePlace(top, upload, download)
 

@@ -14,19 +14,25 @@ from abstract_dataloader import generic
 from roverd import Trace, channels
 from roverd.storage.options import options_for, remember
 from support import remote_worker
-from support.stores import KEY, SECRET, clean_environment
+from support.stores import KEY, SECRET, clean_environment, upload
 
 LIMIT = 60  # seconds; the program ends itself before that, and shows where it hung
 EXPECTED_WARNING = "ignore:This process (pid:DeprecationWarning"
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_workers_read_the_same_samples_after_their_parent_has_read(uploaded, s3, method: str):
+@pytest.mark.parametrize(
+    ("method", "server"),
+    [("fork", "s3"), ("forkserver", "s3"), ("spawn", "s3"), ("fork", "azure")],
+    indirect=["server"],
+)
+def test_workers_read_the_same_samples_after_their_parent_has_read(uploaded, server, method: str):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
+    url = server.url("workers/trace")
+    upload(server, uploaded.local, "workers/trace")
     command = [sys.executable, "-W", "error", "-W", EXPECTED_WARNING, remote_worker.__file__]
     process = subprocess.Popen(
-        [*command, method, uploaded.url],
+        [*command, method, url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -35,12 +41,12 @@ def test_workers_read_the_same_samples_after_their_parent_has_read(uploaded, s3,
         env=clean_environment(),
     )
     try:
-        out, err = process.communicate(json.dumps(s3.options), timeout=LIMIT)
+        out, err = process.communicate(json.dumps(server.options), timeout=LIMIT)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         pytest.fail(f"hung for {LIMIT} s\n{err}")
-    assert (process.returncode, out, err) == (0, "the same samples\n", "")
+    assert (err, out, process.returncode) == ("", "the same samples\n", 0)
 
 
 def test_pickles_know_how_to_reach_the_store_and_nothing_else_shows_it(uploaded, s3):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 KEY, SECRET = "theaccesskey", "thesecretkey"
@@ -129,7 +129,8 @@ class Request:
     @property
     def is_data(self) -> bool:
         """Whether it is one for bytes of an object."""
-        return self.method == "GET" and "list-type" not in self.path
+        listing = "list-type=" in self.path or "comp=list" in self.path or self.path.endswith("/")
+        return self.method == "GET" and not listing
 
 
 Fault = Callable[[int, http.client.HTTPResponse, bytes], tuple[int, dict[str, str], bytes] | None]
@@ -148,6 +149,7 @@ class Proxy:
         address: where it listens.
         requests: those that were answered.
         latency: seconds that each one takes longer.
+        added: what is added to the query of requests for listings.
         fault: changes answers; requests are counted from 0 while it is there.
         disturbed: which requests `fault` is for.
         interposed: sees requests before the server does.
@@ -158,6 +160,7 @@ class Proxy:
     address: str = ""
     requests: list[Request] = field(default_factory=list)
     latency: float = 0.0
+    added: str = ""
     fault: Fault | None = None
     disturbed: Callable[[Request], bool] = operator.attrgetter("is_data")
     interposed: Interposed | None = None
@@ -223,12 +226,14 @@ class Proxy:
             self._say(handler, *said)
             return
         connection = http.client.HTTPConnection(self.upstream, timeout=30)
-        connection.request(handler.command, handler.path, sent, dict(handler.headers.items()))
+        added = self.added if "list-type=" in handler.path else ""
+        headers = dict(handler.headers.items())
+        connection.request(handler.command, handler.path + added, sent, headers)
         answer = connection.getresponse()
         body = answer.read()
         status, headers = answer.status, dict(answer.getheaders())
         connection.close()
-        asked = handler.headers.get("Range")
+        asked = handler.headers.get("Range") or handler.headers.get("x-ms-range")
         request = Request(handler.command, handler.path, asked, len(body), status)
         if self.fault is not None and self.disturbed(request):
             with self._lock:
@@ -246,9 +251,9 @@ class Proxy:
         for name, value in headers.items():
             if name.lower() not in dropped:
                 handler.send_header(name, value)
-        if "content-length" not in {name.lower() for name in headers if name != "Content-Length"}:
-            sized = headers.get("Content-Length", str(len(body)))
-            handler.send_header("Content-Length", sized)
+        named = {name.lower(): value for name, value in headers.items()}
+        sized = named.get("content-length", str(len(body)))
+        handler.send_header("Content-Length", sized)
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(body)
@@ -304,11 +309,48 @@ def longer(number: int, answer: Any, body: bytes) -> tuple[int, dict[str, str], 
     return answer.status, headers, body + b"!"
 
 
+# ── all of them ──────────────────────────────────────────────────────────────────────────────────
+
+
+class ObjectServer(Protocol):
+    """A server of objects that tests start, behind a proxy."""
+
+    proxy: Proxy
+    secrets: tuple[str, ...]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What fsspec needs to get there, through the proxy."""
+        ...
+
+    def url(self, key: str) -> str:
+        """The URL of an object."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Make an object, without roverd."""
+        ...
+
+    def objects(self, key: str) -> dict[str, bytes]:
+        """All objects whose keys begin so."""
+        ...
+
+
+def upload(server: ObjectServer, folder: Path, key: str) -> str:
+    """Upload all files below a folder; gives its URL."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            server.put(f"{key}/{path.relative_to(folder)}", path.read_bytes())
+    return server.url(key)
+
+
 # ── S3 ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 class S3:
     """An S3 server by moto, path-style as Ceph has it, behind a proxy."""
+
+    secrets = (KEY, SECRET)
 
     def __init__(self, proxy: Proxy, direct: str) -> None:
         self.proxy = proxy
@@ -343,16 +385,17 @@ class S3:
             "config_kwargs": {"s3": {"addressing_style": "path"}},
         }
 
+    def url(self, key: str) -> str:
+        """The URL of an object."""
+        return f"s3://{BUCKET}/{key}"
+
     def put(self, key: str, data: bytes) -> None:
         """Make an object."""
         self.client.put_object(Bucket=BUCKET, Key=key, Body=data)
 
     def upload(self, folder: Path, key: str) -> str:
         """Upload all files below a folder; gives its URL."""
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                self.put(f"{key}/{path.relative_to(folder)}", path.read_bytes())
-        return f"s3://{BUCKET}/{key}"
+        return upload(self, folder, key)
 
     def remove(self, key: str) -> None:
         """Remove all objects whose keys begin so."""

@@ -36,6 +36,7 @@ _HARMLESS = frozenset(
         "verify",
     ]
 )
+_AZURE_SECRETS = ("AccountKey", "SharedAccessSignature")
 _SHORTEST_SECRET = 4
 _REMOVED = "[removed]"
 
@@ -115,6 +116,9 @@ def _secrets(options: Any, key: str = "") -> Iterator[str]:
             parts = [text, *text.split(":")]
         elif key == PRIVATE_QUERY:
             parts = [text, *(part.partition("=")[2] for part in text.split("&"))]
+        elif key == "connection_string":
+            fields = (part.partition("=") for part in text.split(";"))
+            parts = [text, *(value for name, _, value in fields if name in _AZURE_SECRETS)]
         yield from (part for part in parts if len(part) >= _SHORTEST_SECRET)
     elif isinstance(options, list | tuple):
         # An object of aiohttp's for user and password is a tuple, too.

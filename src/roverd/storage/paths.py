@@ -11,6 +11,8 @@ from roverd.storage.options import PRIVATE_QUERY, PRIVATE_USER, remember
 # Two letters at least: one is a drive of Windows. Chains, as fsspec has them, are separated by ::
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*::)*([A-Za-z][A-Za-z0-9+.-]+)://")
 _USER = re.compile(r"(://)([^/@]*)@")
+# As in abfs://container@account.dfs.core.windows.net/folder.
+_CONTAINER_FIRST = ("abfs", "abfss", "az")
 
 
 def is_url(path: str) -> bool:
@@ -36,7 +38,7 @@ def as_path(path: str | os.PathLike[str]) -> str:
     if text.lower().startswith("file://"):
         return unquote(urlsplit(text).path)
     private: dict[str, str] = {}
-    if match := _USER.search(text):
+    if protocol_of(text) not in _CONTAINER_FIRST and (match := _USER.search(text)):
         private[PRIVATE_USER] = match[2]
         text = text[: match.start(2)] + text[match.end() :]
     if protocol_of(text) in ("http", "https"):

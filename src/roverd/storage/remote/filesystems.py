@@ -28,6 +28,7 @@ _EXTRAS = {
 _ARCHIVES = ("zip", "tar", "libarchive", "reference")
 
 _PLACELESS = ("s3", "s3a", "gs", "gcs", "http", "https", "memory")
+_AZURE = ("az", "abfs", "abfss")
 _NO_OPTIONS: Options = {}
 
 _Key = tuple[str, str, int]
@@ -54,6 +55,8 @@ async def store_for(url: str) -> Store:
     protocol = protocol_of(url)
     # One client for all buckets. Of other protocols, a URL may name the machine.
     place = "" if protocol in _PLACELESS else url[len(protocol) + 3 :].partition("/")[0]
+    if protocol in _AZURE:
+        place = place.partition("@")[2]  # before it is a container
     # Options that are equal are one object, which is never changed.
     key = (protocol, place, id(options))
     task = _stores.get(key)
@@ -77,6 +80,10 @@ async def _open(url: str, protocol: str, options: dict[str, Any]) -> Store:
 
         store = await HTTPStore.opened(filesystem)
         store.query = query
+    elif protocol in _AZURE:
+        from roverd.storage.remote.azure import AzureStore
+
+        store = await AzureStore.opened(filesystem)
     elif query:
         raise UnsupportedError(f"{innermost}: takes no query in its URL")
     else:
