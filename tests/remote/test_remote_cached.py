@@ -8,8 +8,11 @@ import pytest
 from abstract_dataloader import generic
 
 import roverd
-from roverd import Dataset, Trace
-from support.stores import BUCKET
+from roverd import Dataset, Trace, channels
+from roverd.storage import remote_storage
+from roverd.storage.options import remember
+from support.channels import BY_NAME, CASES
+from support.stores import BUCKET, proxy_of, serving_files, upload
 
 META = b"""{
     "ts": {"format": "raw", "type": "f8", "shape": [], "desc": ""},
@@ -45,6 +48,57 @@ def test_the_second_epoch_needs_no_data_of_the_store(uploaded, s3, proxy, cached
             np.testing.assert_array_equal(sample["radar"].iq, expected["radar"].iq)
             np.testing.assert_array_equal(sample["lidar"].rng, expected["lidar"].rng)
             np.testing.assert_array_equal(sample["camera"].image, expected["camera"].image)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_format_asks_the_store_for_data_twice(case, s3, proxy, cached, tmp_path):
+    local = case.open(str(tmp_path / "x"))
+    local.write(case.upto(7))
+    upload(s3, tmp_path, f"formats/{case}")
+    url = s3.url(f"formats/{case}")
+    remember(url, s3.options)
+    channel = case.open(f"{url}/x")
+    proxy.clear()
+    for numbers in ([6, 0, 3], range(7)):
+        case.check(channel.read_many(numbers), local.read_many(numbers))
+    assert len(proxy.data) <= (7 if case.folder else 4)
+    proxy.clear()
+    for numbers in ([1, 5], range(7)):
+        case.check(channel.read_many(numbers), local.read_many(numbers))
+    assert not proxy.requests
+    # Looked at again, it is still the same object.
+    remote_storage().forget(url)
+    channel = case.open(f"{url}/x")
+    assert len(channel) == 7
+    case.check(channel.read_many(range(7)), local.read_many(range(7)))
+    assert not proxy.data
+
+
+def test_files_that_no_listing_tells_of_are_kept_too(tmp_path, cached):
+    frames = BY_NAME["npz"].upto(5)
+    BY_NAME["npz"].open(str(tmp_path / "served" / "x")).write(frames)
+    with serving_files(tmp_path / "served") as address, proxy_of(address) as proxy:
+        url = f"http://{proxy.address}/x"
+        channel = channels.NPZBlobChannel(url, frames.dtype, frames.shape[1:], length=5)
+        np.testing.assert_array_equal(channel.read(), frames)
+        assert len(proxy.requests) == 5
+        np.testing.assert_array_equal(channel.read_many([4, 0]), frames[[4, 0]])
+        np.testing.assert_array_equal(channel[2], frames[2:3])
+        assert len(proxy.requests) == 5
+
+
+def test_a_replaced_file_is_not_mixed_with_what_is_cached(s3, proxy, cached, tmp_path):
+    case = BY_NAME["npz"]
+    old, new = case.open(str(tmp_path / "old")), case.open(str(tmp_path / "new"))
+    old.write(case.upto(3))
+    new.write(case.upto(3, first=100))
+    url = upload(s3, tmp_path / "old", "replaced/x")
+    remember(url, s3.options)
+    channel = case.open(url)
+    np.testing.assert_array_equal(channel.read(), old.read())
+    upload(s3, tmp_path / "new", "replaced/x")
+    remote_storage().forget(url)
+    np.testing.assert_array_equal(case.open(url).read(), new.read())
 
 
 def test_a_replaced_object_is_not_mixed_with_what_is_cached(s3, cached: Path) -> None:

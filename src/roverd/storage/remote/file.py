@@ -3,11 +3,10 @@
 from collections.abc import Hashable
 from concurrent.futures import Future
 
-from roverd.storage.cache import active_cache
 from roverd.storage.ranges import Merging
 from roverd.storage.remote.cached import begin_cached
 from roverd.storage.remote.objects import Known
-from roverd.storage.remote.requests import begin_fetch, wait_for
+from roverd.storage.remote.requests import wait_for
 
 MERGING = Merging(gap=64 << 10, most=8 << 20)
 """A request costs a millisecond of work at both ends, in which a link brings about 64 KiB; that it
@@ -34,11 +33,7 @@ class RemoteFile:
     def begin(self, offset: int, size: int) -> "Future[bytes]":
         """Begin to read; see `Fetching.begin`. All bytes of objects come from here."""
         size = max(0, min(size, self.size - offset))
-        cache = active_cache()
-        # Without a word of the store on what tells contents apart, they could be mixed.
-        if cache is not None and size and (self._known.tag or self._known.time):
-            return begin_cached(cache, self.path, offset, size, self._known)
-        return begin_fetch(self.path, offset, size, self._known)
+        return begin_cached(self.path, offset, size, self._known)
 
     def read(self, offset: int, size: int) -> bytes:
         """The bytes at `offset`: `size` of them, fewer only at the end of the object."""

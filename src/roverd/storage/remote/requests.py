@@ -91,13 +91,26 @@ def begin_whole(url: str) -> "Future[bytes]":
     known = MEMORY.get(url)
 
     async def whole(store: Store) -> bytes:
-        data, found = await store.whole(url, known)
-        if known is not None and found.version != known.version and known.tag is not None:
-            raise ReplacedError(f"expected version {known.version}, got {found.version}")
-        MEMORY.keep(url, found)
-        return data
+        return (await _whole(store, url, known))[0]
 
     return begin(url, "all bytes", whole, 0 if known is None else known.size)
+
+
+def begin_unknown(url: str) -> "Future[tuple[bytes, Known]]":
+    """Begin to read all bytes of an object, and to learn what it is known by."""
+
+    async def whole(store: Store) -> tuple[bytes, Known]:
+        return await _whole(store, url, None)
+
+    return begin(url, "all bytes", whole)
+
+
+async def _whole(store: Store, url: str, known: Known | None) -> tuple[bytes, Known]:
+    data, found = await store.whole(url, known)
+    if known is not None and found.version != known.version and known.tag is not None:
+        raise ReplacedError(f"expected version {known.version}, got {found.version}")
+    MEMORY.keep(url, found)
+    return data, found
 
 
 async def _ask(

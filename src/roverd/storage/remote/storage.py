@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, suppress
 from roverd.errors import MissingFileError, UnsupportedError
 from roverd.storage.abstract import Appender, BytesLike
 from roverd.storage.paths import parent, refuse_growing
+from roverd.storage.remote.cached import begin_cached_whole
 from roverd.storage.remote.file import RemoteFile
 from roverd.storage.remote.loop import when_forked
 from roverd.storage.remote.objects import Known, Listing
-from roverd.storage.remote.requests import MEMORY, ask, begin, begin_whole, wait_for
+from roverd.storage.remote.requests import MEMORY, ask, begin, wait_for
 from roverd.storage.remote.stores import Store
 
 _looking: "dict[str, Future[None]]" = {}  # folders that are being listed
@@ -117,7 +118,7 @@ class RemoteStorage:
 
     def begin_read(self, path: str) -> "Future[bytes]":
         """Begin to read all bytes of an object."""
-        return begin_whole(path)
+        return begin_cached_whole(path)
 
     def forget(self, path: str) -> None:
         """Know nothing any more of an object, or a folder and all that is in it."""
