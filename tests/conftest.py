@@ -1,8 +1,16 @@
 """Settings and fixtures of all tests."""
 
+import importlib.util
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from support.azure_server import serving_azure, why_not_azure
+from support.gcs_server import serving_gcs
+from support.served_folder import serving_folder
+from support.stores import S3, ObjectServer, serving_s3
 
 # Started in the background of a script, we ignore Ctrl-C, and so would the programs under test.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -18,3 +26,34 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("roverd")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    missing = [name for name in ("s3fs", "moto") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (pip install 'roverd[dev]')")
+    with serving_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[ObjectServer]:
+    if reason := why_not_azure():
+        pytest.skip(reason)
+    with serving_azure() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[ObjectServer]:
+    if importlib.util.find_spec("gcsfs") is None:
+        pytest.skip("not installed: gcsfs (pip install 'roverd[dev]')")
+    with serving_gcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    with serving_folder(tmp_path_factory.mktemp("served")) as server:
+        yield server

@@ -4,9 +4,7 @@ In stores, what is read was written to local files and uploaded; and only the fo
 for each frame are written to directly.
 """
 
-import importlib.util
 import itertools
-from collections.abc import Iterator
 from pathlib import Path as LocalPath
 
 import pytest
@@ -14,20 +12,18 @@ import pytest
 from roverd.channels import Channel
 from roverd.storage import remote_storage
 from roverd.storage.options import remember
-from support.azure_server import serving_azure, why_not_azure
 from support.channels import CASES, Case, LocalPlace, MakeChannel, Place, RemotePlace
-from support.served_folder import serving_folder
-from support.stores import ObjectServer, serving_s3
+from support.stores import ObjectServer
 
 READING = {"test_channels_reading", "test_channels_read_many"}
 WRITING = {"test_channels_writing"}
-SERVERS = ("s3", "azure", "http")
+SERVERS = ("s3", "azure", "gcs", "http")
 # A request to the tests' servers takes milliseconds: there, what tells most.
 ON_SERVERS = {
     "test_an_index_keeps_the_leading_axis_and_counts_from_either_end": SERVERS,
     "test_any_sequence_of_integers_will_do": ("s3",),
     # That nothing is in a folder can be told only by those who list folders.
-    "test_reading_what_is_not_there_names_the_file": ("s3", "azure"),
+    "test_reading_what_is_not_there_names_the_file": ("s3", "azure", "gcs"),
     "test_no_frames_are_a_channel_too": SERVERS,
 }
 # They append, cut or link, or are about what only a local disk can hold.
@@ -82,29 +78,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[ObjectServer]:
-    missing = [name for name in ("s3fs", "moto") if importlib.util.find_spec(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (pip install 'roverd[dev]')")
-    with serving_s3() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def azure_server() -> Iterator[ObjectServer]:
-    if reason := why_not_azure():
-        pytest.skip(reason)
-    with serving_azure() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-    with serving_folder(tmp_path_factory.mktemp("served")) as server:
-        yield server
 
 
 @pytest.fixture

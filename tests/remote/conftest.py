@@ -1,41 +1,14 @@
 """A store with a recording in it, for all tests of this folder."""
 
-import importlib.util
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from support.azure_server import serving_azure, why_not_azure
-from support.served_folder import serving_folder
-from support.stores import S3, ObjectServer, Proxy, serving_s3
+from support.stores import S3, ObjectServer, Proxy
 from support.traces import Recorded, record_poses, record_trace
 
-SERVERS = ("s3", "azure", "http")
-MISSING = [name for name in ("s3fs", "moto") if importlib.util.find_spec(name) is None]
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3]:
-    if MISSING:
-        pytest.skip(f"not installed: {', '.join(MISSING)} (pip install 'roverd[dev]')")
-    with serving_s3() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def azure_server() -> Iterator[ObjectServer]:
-    if reason := why_not_azure():
-        pytest.skip(reason)
-    with serving_azure() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-    with serving_folder(tmp_path_factory.mktemp("served")) as server:
-        yield server
+SERVERS = ("s3", "azure", "gcs", "http")
 
 
 @pytest.fixture

@@ -101,15 +101,6 @@ def test_an_object_that_has_gone_is_missing(channel, proxy):
         channel[0]
 
 
-def test_an_object_that_was_replaced_is_an_error_and_then_the_new_one(channel, s3):
-    key = channel.path.removeprefix("s3://bucket/")
-    new = values(range(100, 150), "<i4", (100,))  # as many bytes
-    s3.put(key, new.tobytes())
-    with pytest.raises(ObjectReplacedError, match=f"{channel.path}: replaced"):
-        channel.read_many([1, 40])
-    np.testing.assert_array_equal(channel.read_many([1, 40]), new[[1, 40]])
-
-
 def test_a_file_and_its_index_that_were_replaced_are_seen_together(s3):
     case = channels.LzmaFrameChannel
     local_frames = values(range(8), "<i2", (30,)), values(range(90, 97), "<i2", (30,))

@@ -31,7 +31,7 @@ class _Server(http.server.ThreadingHTTPServer):
         """A client that has hung up is none."""
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -39,7 +39,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(handler: type[_Handler]) -> Iterator[str]:
+def serving(handler: type[Handler]) -> Iterator[str]:
     """A server for as long as the context lasts; gives its `host:port`."""
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -59,7 +59,7 @@ def serving(handler: type[_Handler]) -> Iterator[str]:
 def serving_files(root: Path, lists: bool = False, ranges: bool = True) -> Iterator[str]:
     """Serve the files below a folder, in ranges, with ETags; gives `host:port`."""
 
-    class Files(_Handler):
+    class Files(Handler):
         def do_GET(self) -> None:
             path = root / unquote(urlsplit(self.path).path).lstrip("/")
             if path.is_dir():
@@ -129,7 +129,9 @@ class Request:
     @property
     def is_data(self) -> bool:
         """Whether it is one for bytes of an object."""
-        listing = "list-type=" in self.path or "comp=list" in self.path or self.path.endswith("/")
+        # Of S3, of Azure, of Google's storage, of web servers.
+        about = ("list-type=", "comp=list", "fields=")
+        listing = self.path.endswith("/") or any(part in self.path for part in about)
         return self.method == "GET" and not listing
 
 
@@ -197,7 +199,7 @@ class Proxy:
 
         self.fault = first_ones
 
-    def answer(self, handler: _Handler) -> None:
+    def answer(self, handler: Handler) -> None:
         """Forward a request."""
         with self._lock:
             self._underway += 1
@@ -210,7 +212,7 @@ class Proxy:
             with self._lock:
                 self._underway -= 1
 
-    def _say(self, handler: _Handler, status: int, text: str) -> None:
+    def _say(self, handler: Handler, status: int, text: str) -> None:
         asked = handler.headers.get("Range")
         self.requests.append(Request(handler.command, handler.path, asked, len(text), status))
         handler.send_response_only(status)
@@ -219,7 +221,7 @@ class Proxy:
         if handler.command != "HEAD":
             handler.wfile.write(text.encode())
 
-    def _forward(self, handler: _Handler) -> None:
+    def _forward(self, handler: Handler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         sent = handler.rfile.read(length)
         if self.interposed is not None and (said := self.interposed(handler, sent)) is not None:
@@ -267,7 +269,7 @@ def proxy_of(upstream: str) -> Iterator[Proxy]:
     """A proxy before a server."""
     proxy = Proxy(upstream)
 
-    class Forwarding(_Handler):
+    class Forwarding(Handler):
         def handle_any(self) -> None:
             proxy.answer(self)
 

@@ -2,11 +2,11 @@
 
 import contextlib
 import re
-import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any, Self
 
 from roverd.storage.remote.faults import AnswerError
+from roverd.storage.remote.finalizers import without_finalizers
 from roverd.storage.remote.objects import Entry, Known
 from roverd.storage.remote.stores import Store
 
@@ -31,13 +31,7 @@ class AzureStore(Store):
     @classmethod
     async def opened(cls, filesystem: Any) -> Self:
         """The store, which `close` closes."""
-        # adlfs would have the event loop close it when the interpreter exits, and wait for that:
-        # forever in a forked process, where no thread runs the loop.
-        registry: Any = getattr(weakref.finalize, "_registry", {})
-        for finalizer in list(registry):
-            alive = finalizer.peek()
-            if alive is not None and alive[0] is filesystem:
-                finalizer.detach()
+        without_finalizers(filesystem)
         return cls(filesystem)
 
     async def close(self) -> None:

@@ -84,6 +84,10 @@ async def _open(url: str, protocol: str, options: dict[str, Any]) -> Store:
         from roverd.storage.remote.azure import AzureStore
 
         store = await AzureStore.opened(filesystem)
+    elif protocol in ("gs", "gcs"):
+        from roverd.storage.remote.gcs import GCSStore
+
+        store = await GCSStore.opened(filesystem)
     elif query:
         raise UnsupportedError(f"{innermost}: takes no query in its URL")
     else:
