@@ -1,6 +1,8 @@
 """What goes wrong between a store and its readers: mended, or said; wrong bytes are no frames."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import numpy as np
 import pytest
@@ -18,7 +20,17 @@ from roverd.storage.ranges import Merging
 from roverd.storage.remote.file import RemoteFile
 from roverd.storage.remote.retry import Fault, Policy, wait_before_next
 from support.channels import values
-from support.stores import KEY, SECRET, cut_short, hang_up, longer, refuse, serving_files, shorter
+from support.stores import (
+    KEY,
+    SECRET,
+    cut_short,
+    hang_up,
+    longer,
+    refuse,
+    serving_files,
+    shorter,
+    silence,
+)
 
 FRAMES = values(range(50), "<i4", (100,))
 NOT_FOUND = "<Error><Code>NoSuchKey</Code><Message>The key is not there.</Message></Error>"
@@ -64,6 +76,31 @@ def test_what_does_not_pass_is_an_error_that_says_all(channel, proxy):
     for part in (channel.path, "bytes 2800 to 3199", "503", "SlowDown"):
         assert part in str(caught.value)
     assert len(proxy.requests) == Policy().attempts
+
+
+def test_a_server_that_never_answers_is_asked_again_and_then_said(channel, proxy, monkeypatch):
+    monkeypatch.setattr("roverd.storage.remote.retry.Policy.patience", 0.3)
+    monkeypatch.setattr("roverd.storage.remote.retry.Policy.attempts", 2)
+    with silence() as no_answer:
+        proxy.faults(no_answer)
+        np.testing.assert_array_equal(channel.read(3, 2), FRAMES[3:5])
+        proxy.faults(*[no_answer] * 4)
+        with pytest.raises(StoreError, match="bytes 2800 to 3199; TimeoutError") as caught:
+            channel[7]
+    assert channel.path in str(caught.value)
+
+
+@pytest.mark.parametrize(("hours", "passes"), [(-1, True), (1, False)])
+def test_a_date_to_come_back_at_is_kept_to(channel, proxy, hours, passes):
+    after = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
+    busy = refuse(503, "<Error><Code>SlowDown</Code></Error>", Retry_After=after)
+    proxy.faults(busy, busy)
+    if passes:
+        np.testing.assert_array_equal(channel[7][0], FRAMES[7])
+    else:  # longer than anybody waits
+        with pytest.raises(StoreError, match="SlowDown"):
+            channel[7]
+    assert len(proxy.requests) == (3 if passes else 1)
 
 
 def test_expired_credentials_are_not_tried_again(channel, proxy):

@@ -3,14 +3,15 @@
 import io
 import warnings
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from abstract_dataloader import generic
 from PIL import Image
 
-from roverd import Dataset, Trace, ops, sensors
-from roverd.errors import MissingFileError
+from roverd import Dataset, Trace, channels, ops, sensors
+from roverd.errors import MissingFileError, UnsupportedError
 from support.samples import check_same
 from support.traces import RADAR_JSON, START, decoded, record
 
@@ -155,3 +156,48 @@ def test_prefetched_samples_are_those_asked_for_in_order(uploaded, s3):
     got = list(dataset.prefetch(iter(numbers), batch=2))
     for sample, number in zip(got, numbers, strict=True):
         check_same(sample, dataset[number])
+
+
+def test_urls_of_files_are_paths(uploaded, tmp_path):
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    (folder / "trace").symlink_to(uploaded.local)
+    url = f"file://{quote(str(folder))}"
+    assert Dataset.find_traces(url, follow_symlinks=True) == [f"{folder}/trace"]
+    trace = Trace.from_config(f"{url}/trace", generic.Nearest("lidar"), KINDS)
+    local = Trace.from_config(uploaded.local, generic.Nearest("lidar"), KINDS)
+    got, expected = trace[3], local[3]
+    got["lidar"].intrinsics = expected["lidar"].intrinsics = ""
+    check_same(got, expected)
+    assert ops.info(f"{url}/trace").size == ops.info(uploaded.local).size
+    ops.extract(f"{url}/trace", f"{url}/new", start=1.0, length=1.0)
+    assert len(Trace.from_config(folder / "new", sensors="auto")["radar"]) == 20
+    channel = channels.RawChannel(f"{url}/x", "i2", ())
+    channel.write(np.arange(5, dtype="i2"))
+    channel.write(np.arange(5, dtype="i2"), append=True)
+    assert (folder / "x").stat().st_size == 20
+
+
+def test_chains_of_fsspec_are_read_through(uploaded, s3, tmp_path):
+    url = f"simplecache::{uploaded.url}"
+    store = {"s3": s3.options, "simplecache": {"cache_storage": str(tmp_path / "whole")}}
+    trace = Trace.from_config(url, sensors="auto", storage_options=store)
+    local = Trace.from_config(uploaded.local, sensors="auto")
+    for sensor in ("radar", "lidar", "camera"):
+        for name, channel in local[sensor].channels.items():
+            np.testing.assert_array_equal(trace[sensor][name].read(2, 3), channel.read(2, 3))
+    assert any((tmp_path / "whole").iterdir())
+    with pytest.raises(UnsupportedError, match="folders in archives are not read from"):
+        Trace.from_config(f"zip://trace::{uploaded.url}.zip", sensors="auto")
+
+
+def test_copying_a_video_asks_for_many_frames_at_a_time(uploaded, s3, proxy, tmp_path):
+    remote = Trace.from_config(uploaded.url, sensors={"camera": None}, storage_options=s3.options)
+    here = Trace.from_config(uploaded.local, sensors={"camera": None})["camera"]["video.avi"]
+    video = remote["camera"]["video.avi"]
+    assert len(video) == len(here) > 100
+    proxy.clear()
+    copy = channels.JPEGBlobChannel(tmp_path / "copy", "u1", here.shape)
+    copy.copy_from(video)
+    assert len(proxy.requests) <= 10
+    np.testing.assert_array_equal(copy.read(), here.read())

@@ -125,6 +125,7 @@ class Request:
     range: str | None
     size: int
     status: int
+    authorization: str = ""
 
     @property
     def is_data(self) -> bool:
@@ -139,7 +140,7 @@ Fault = Callable[[int, http.client.HTTPResponse, bytes], tuple[int, dict[str, st
 """Number of the request, the true answer and its body → what is answered; `None` hangs up."""
 
 
-Interposed = Callable[[_Handler, bytes], tuple[int, str] | None]
+Interposed = Callable[[Handler, bytes], tuple[int, str] | None]
 """A request and its body, before it is forwarded → what is answered in place of the server."""
 
 
@@ -236,7 +237,8 @@ class Proxy:
         status, headers = answer.status, dict(answer.getheaders())
         connection.close()
         asked = handler.headers.get("Range") or handler.headers.get("x-ms-range")
-        request = Request(handler.command, handler.path, asked, len(body), status)
+        who = handler.headers.get("Authorization", "")
+        request = Request(handler.command, handler.path, asked, len(body), status, who)
         if self.fault is not None and self.disturbed(request):
             with self._lock:
                 number = self._numbered
@@ -292,6 +294,20 @@ def refuse(status: int, text: str = "", **headers: str) -> Fault:
         return status, named, text.encode()
 
     return answer
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[Fault]:
+    """A fault: no answer, for as long as the context lasts."""
+    over = threading.Event()
+
+    def no_answer(number: int, answer: Any, body: bytes) -> None:
+        over.wait(60)
+
+    try:
+        yield no_answer
+    finally:
+        over.set()
 
 
 def cut_short(number: int, answer: Any, body: bytes) -> tuple[int, dict[str, str], bytes]:

@@ -315,7 +315,7 @@ class OffsetLayout:
         offset, size = self._place(frame)
         return _CodedRead(self._file, frame, offset, size, self._decode, outs)
 
-    def encoded(self, frames: range) -> Iterator[bytes]:
+    def encoded(self, frames: Sequence[int]) -> Iterator[bytes]:
         """The bytes of frames; see `EncodedLayout.encoded`."""
         for frame, data in self._stored(frames):
             offset, size = self._place(frame)
@@ -326,7 +326,7 @@ class OffsetLayout:
                 )
             yield data
 
-    def _stored(self, frames: range) -> Iterator[tuple[int, bytes]]:
+    def _stored(self, frames: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Each frame and its bytes, as far as they are there."""
         file = self._file
         if not is_fetching(file):

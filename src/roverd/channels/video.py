@@ -355,12 +355,14 @@ class _VideoLayout:
 
     def encoded(self, frames: range) -> Iterator[bytes]:
         """The JPEGs of frames; see `EncodedLayout.encoded`."""
-        known, chunks = self._known, self._chunks()
+        sizes = self._known.index.sizes
+        # All at once: from a store, the next ones come while these are worked on.
+        chunks = self._chunks().encoded([number for number in frames if sizes[number]])
         for number in frames:
-            if known.index.sizes[number] == 0:
+            if sizes[number] == 0:
                 yield b""
                 continue
-            (chunk,) = chunks.encoded(range(number, number + 1))
+            chunk = next(chunks)
             if self._contradicts(chunk):
                 # The rest is where the file is known better.
                 self._known = self._channel.distrust_index(self._file)

@@ -3,7 +3,9 @@
 They hold secrets. So they are kept here, and nowhere that is shown.
 """
 
+import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,6 +39,14 @@ _HARMLESS = frozenset(
     ]
 )
 _AZURE_SECRETS = ("AccountKey", "SharedAccessSignature")
+_SECRET_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_CLIENT_SECRET",
+)
 _SHORTEST_SECRET = 4
 _REMOVED = "[removed]"
 
@@ -95,13 +105,22 @@ def options_for(url: str) -> tuple[str, Options] | None:
 def redacted(text: str, url: str) -> str:
     """A text without the secrets of the URL that it is about."""
     found = options_for(url)
-    if found is not None:
-        secrets = sorted(set(_secrets(found[1])), key=len, reverse=True)
-        for secret in secrets:
-            text = text.replace(secret, _REMOVED)
+    secrets = set(_secrets({} if found is None else found[1])) | set(_secrets(_surroundings()))
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _REMOVED)
     for pattern, replacement in _URL_SECRETS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _surroundings() -> dict[str, Any]:
+    """What was said without us: in fsspec's configuration, and in the environment."""
+    said = {name: os.environ[name] for name in _SECRET_VARIABLES if name in os.environ}
+    if (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")) is not None:
+        said["connection_string"] = text
+    # It was loaded before anything could be asked of a store.
+    configuration = sys.modules.get("fsspec.config")
+    return {**said, "fsspec": getattr(configuration, "conf", {})}
 
 
 def _secrets(options: Any, key: str = "") -> Iterator[str]:

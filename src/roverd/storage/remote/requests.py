@@ -12,15 +12,10 @@ from roverd.storage.remote.faults import AnswerError, ReplacedError, error_for, 
 from roverd.storage.remote.filesystems import store_for
 from roverd.storage.remote.loop import io_loop, when_forked
 from roverd.storage.remote.objects import Known, Memory
-from roverd.storage.remote.retry import Fault, wait_before_next
+from roverd.storage.remote.retry import POLICY, Fault, wait_before_next
 from roverd.storage.remote.stores import Store
 
 _Result = TypeVar("_Result")
-
-# Seconds without an answer after which a request is sent again; and bytes a second that are
-# expected in any case.
-_PATIENCE = 60.0
-_SLOWEST = 100_000
 
 MEMORY = Memory()
 """What this process knows about objects."""
@@ -42,7 +37,7 @@ def begin(
     Returns:
         What becomes of it: the result of `ask`, or an error of ours.
     """
-    return io_loop().begin(_ask(url, what, ask, _PATIENCE + size / _SLOWEST))
+    return io_loop().begin(_ask(url, what, ask, POLICY.patience + size / POLICY.slowest))
 
 
 def wait_for(future: "Future[_Result]") -> _Result:

@@ -31,12 +31,16 @@ class Policy:
         first: seconds before the second one, about; each further wait is twice as long.
         longest: seconds of a wait at most, unless the store asks for more.
         total: seconds of all waits together at most.
+        patience: seconds without an answer after which a request is given up, and sent again.
+        slowest: bytes a second that are expected in any case; large answers may take longer.
     """
 
     attempts: int = 6
     first: float = 0.1
     longest: float = 10.0
     total: float = 60.0
+    patience: float = 60.0
+    slowest: float = 100_000.0
 
 
 POLICY = Policy()
