@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -31,8 +32,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
 
 
 def keys_used(proxy: Proxy) -> set[str]:
-    """The access keys that requests were signed with."""
-    signed = {request.authorization for request in proxy.requests}
+    """The access keys that requests were signed with, in a header or in their address."""
+    signed = (f"{request.authorization} {unquote(request.path)}" for request in proxy.requests)
     return {text.partition("Credential=")[2].partition("/")[0] for text in signed}
 
 
