@@ -17,13 +17,13 @@ from support.stores import ObjectServer
 
 READING = {"test_channels_reading", "test_channels_read_many"}
 WRITING = {"test_channels_writing"}
-SERVERS = ("s3", "azure", "gcs", "http")
+SERVERS = ("s3", "azure", "http")
 # A request to the tests' servers takes milliseconds: there, what tells most.
 ON_SERVERS = {
     "test_an_index_keeps_the_leading_axis_and_counts_from_either_end": SERVERS,
     "test_any_sequence_of_integers_will_do": ("s3",),
     # That nothing is in a folder can be told only by those who list folders.
-    "test_reading_what_is_not_there_names_the_file": ("s3", "azure", "gcs"),
+    "test_reading_what_is_not_there_names_the_file": ("s3", "azure"),
     "test_no_frames_are_a_channel_too": SERVERS,
 }
 # They append, cut or link, or are about what only a local disk can hold.
