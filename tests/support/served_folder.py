@@ -1,10 +1,13 @@
 """Files of a folder on a plain HTTP server, behind a proxy."""
 
 import contextlib
+import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support.nginx import nginx, serving_by_nginx
 from support.stores import Proxy, proxy_of, serving_files
 
 
@@ -17,6 +20,7 @@ class Files:
         self.proxy = proxy
         self.root = root
         self.options: dict[str, Any] = {}
+        self._seconds = itertools.count(1_700_000_000)
 
     def url(self, key: str) -> str:
         """The URL of a file."""
@@ -27,6 +31,9 @@ class Files:
         path = self.root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        # nginx tells versions by whole seconds.
+        second = next(self._seconds)
+        os.utime(path, (second, second))
 
     def objects(self, key: str) -> dict[str, bytes]:
         """All files whose paths begin so."""
@@ -37,6 +44,7 @@ class Files:
 
 @contextlib.contextmanager
 def serving_folder(root: Path) -> Iterator[Files]:
-    """An HTTP server, for as long as the context lasts."""
-    with serving_files(root, lists=True) as address, proxy_of(address) as proxy:
+    """An HTTP server, for as long as the context lasts: nginx where it is there."""
+    serving = serving_by_nginx(root) if nginx() else serving_files(root, lists=True)
+    with serving as address, proxy_of(address) as proxy:
         yield Files(proxy, root)
