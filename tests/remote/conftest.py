@@ -1,10 +1,12 @@
 """A store with a recording in it, for all tests of this folder."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from roverd.storage.options import remember
 from support.stores import S3, ObjectServer, Proxy
 from support.traces import Recorded, record_poses, record_trace
 
@@ -54,3 +56,13 @@ def uploaded(s3_server: S3, tmp_path_factory: pytest.TempPathFactory) -> Uploade
     sensors = record_trace(local, 4.0)
     record_poses(local, 80)
     return Uploaded(local, s3_server.upload(local, "data/trace"), sensors)
+
+
+@pytest.fixture
+def url(s3: S3, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A place of its own in the store, in which there is nothing before and nothing after."""
+    key = f"{request.module.__name__.rpartition('.')[2]}/{request.node.originalname}"
+    remember(f"s3://bucket/{key}", s3.options)
+    yield f"s3://bucket/{key}"
+    s3.proxy.clear()
+    s3.remove(key)

@@ -20,19 +20,11 @@ from roverd.errors import (
 )
 from roverd.storage.options import remember
 from support.interrupted import Gate, running
+from support.stored import files_of, key_of, stored
 from support.stores import serving_files
 from support.traces import record_poses, record_trace
 
 MARKER = ".roverd-unfinished"
-
-
-@pytest.fixture
-def url(s3, request):
-    key = f"made/{request.node.name.partition('[')[0]}"
-    remember(f"s3://bucket/{key}", s3.options)
-    yield f"s3://bucket/{key}"
-    s3.proxy.clear()
-    s3.remove(key)
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +64,10 @@ def transcode(source, target):
 MAKERS = [extract, ops.blobify, ops.unblobify, transcode]
 
 
-def key_of(url):
-    return url.removeprefix("s3://bucket/")
-
-
-def stored(s3, url):
-    start = key_of(url) + "/"
-    return {key.removeprefix(start): data for key, data in s3.objects(start).items()}
-
-
 def in_memory(url):
     memory = fsspec.filesystem("memory")
     top = "/" + url.removeprefix("memory://") + "/"
     return {path.removeprefix(top): memory.cat_file(path) for path in memory.find(top)}
-
-
-def files_of(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 # ── what is made ─────────────────────────────────────────────────────────────────────────────────

@@ -18,23 +18,14 @@ from roverd.errors import (
     UnsupportedError,
 )
 from roverd.recorder.claim import Claim
-from roverd.storage.options import remember
 from support.command_line import expect_one_line_error, run_roverd
 from support.interrupted import Gate, running
+from support.stored import files_of, key_of, stored
 from support.stores import hang_up, refuse, serving_files
 from support.traces import numbered, record, record_poses, record_trace, ticks
 
 PART = 16 << 20
 LARGE = 2 * PART + 12_345
-
-
-@pytest.fixture
-def url(s3, request):
-    key = f"uploads/{request.node.name.partition('[')[0]}"
-    remember(f"s3://bucket/{key}", s3.options)
-    yield f"s3://bucket/{key}"
-    s3.proxy.clear()
-    s3.remove(key)
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +47,6 @@ def large(tmp_path_factory):
     record(folder / "sensor", ticks(1, 1.0), {"large": ("raw", data[None])})
     (folder / "config.yaml").write_text("{}")
     return folder
-
-
-def key_of(url):
-    return url.removeprefix("s3://bucket/")
-
-
-def stored(s3, url):
-    start = key_of(url) + "/"
-    return {key.removeprefix(start): data for key, data in s3.objects(start).items()}
-
-
-def files_of(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def written(proxy, url):
