@@ -64,3 +64,7 @@ class StoreAccessError(StoreError, PermissionError):
 
 class ObjectReplacedError(StoreError):
     """An object is not the one any more that was read before; reading again sees the new one."""
+
+
+class SynchronizationError(RoverdError, ValueError):
+    """Timestamps from which no samples can be made; the message names the sensor and the place."""

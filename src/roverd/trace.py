@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from roverd import sensors as sensor_types
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.channels.utils import Prefetch, batch_iterator
-from roverd.errors import ChannelNotFoundError, MissingFileError, OutOfRangeError
+from roverd.errors import (
+    ChannelNotFoundError,
+    MissingFileError,
+    OutOfRangeError,
+)
 from roverd.parallel import SIDE_BY_SIDE, map_all, run_ahead
 from roverd.sensors import SENSOR_TYPES, AnySensor, SensorType
 from roverd.sensors.meta import META
@@ -26,14 +30,14 @@ from roverd.storage import as_path, is_url, storage_for
 from roverd.storage.options import remember
 from roverd.storage.paths import basename, join
 from roverd.storage.traces import find_traces
+from roverd.sync import Alignment
+from roverd.sync.sensors import FrameNumbers, Sync, synchronise
 
 __all__ = ["Dataset", "Trace", "split"]
 
 TSample = TypeVar("TSample")
 
 Path = str | os.PathLike[str]
-FrameNumbers = Mapping[str, NDArray[np.integer[Any]]]
-Sync = spec.Synchronization | FrameNumbers | None
 Sensors = Mapping[str, SensorType] | Literal["auto"] | None
 
 _GROUPS = 2  # groups of samples that `Dataset.prefetch` reads at a time
@@ -46,14 +50,18 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
 
     Args:
         sensors: the sensors by name: roverd's, or any of `abstract_dataloader`'s kind.
-        sync: how frames of the sensors make a sample: a synchronisation, or the frame numbers
-            themselves. `None` for sample `i` being frame `i` of each; the trace is then as long as
-            its shortest sensor.
+        sync: how frames of the sensors make a sample: a synchronisation, what a
+            `roverd.sync.Synchronization` has made of timestamps, or the frame numbers themselves.
+            `None` for sample `i` being frame `i` of each; the trace is then as long as its shortest
+            sensor.
         name: for people.
 
     Attributes:
         sensors: the sensors by name.
-        indices: frame numbers of each sensor's part in each sample; `None` without `sync`.
+        indices: frame numbers of each sensor's part in each sample; `None` without `sync`. Where
+            others are set, samples are made of these single frames.
+        alignment: what a `roverd.sync.Synchronization` has made of the sensors, with its report;
+            else `None`.
         name: for people.
     """
 
@@ -62,7 +70,24 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
     ) -> None:
         self.sensors = sensors
         self.name = name
-        self.indices = None if sync is None else _synchronise(sensors, sync, name)
+        found = None if sync is None else synchronise(sensors, sync, name)
+        self._alignment = found if isinstance(found, Alignment) else None
+        self._indices = found.indices if isinstance(found, Alignment) else found
+
+    @property
+    def indices(self) -> FrameNumbers | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Frame numbers of each sensor's part in each sample; `None` without `sync`."""
+        return self._indices
+
+    @indices.setter
+    def indices(self, indices: FrameNumbers | None) -> None:
+        self._indices = indices
+        self._alignment = None
+
+    @property
+    def alignment(self) -> Alignment | None:
+        """What a `roverd.sync.Synchronization` has made of the sensors; else `None`."""
+        return self._alignment
 
     @staticmethod
     def find_sensors(path: Path, virtual: bool = False) -> list[str]:
@@ -220,7 +245,13 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         """
         number = _sample_number(index, len(self), f"trace {self.name!r}")
         sample: dict[str, Any] = {}
+        alignment = self._alignment
         for name, sensor in self.sensors.items():
+            if alignment is not None and name in alignment.parts:
+                time = float(alignment.times[number])
+                windowed = cast(WindowedSensor[Any, Any], sensor)
+                sample[name] = alignment.parts[name].plan(windowed, number, time, batch)
+                continue
             frame = number if self.indices is None else int(self.indices[name][number])
             if frame < 0:
                 raise OutOfRangeError(
@@ -451,7 +482,10 @@ def _part(trace: spec.Trace[TSample], start: float, end: float) -> spec.Trace[TS
         names = cast(Mapping[str, AnySensor], trace.sensors)  # pyright: ignore[reportUnknownMemberType]
         indices = {name: np.arange(count) for name in names}
     part = copy.copy(trace)
+    alignment = trace.alignment if isinstance(trace, Trace) else None
     part.indices = {name: numbers[wanted] for name, numbers in indices.items()}
+    if alignment is not None:
+        cast(Any, part)._alignment = alignment[wanted]
     return cast(spec.Trace[TSample], part)
 
 
@@ -516,44 +550,3 @@ def _open_sensor(folder: str, name: str, kind: SensorType) -> AnySensor:
     if kind == "auto":
         kind = name if name in SENSOR_TYPES else None
     return sensor_types.from_config(join(folder, name), kind)
-
-
-def _synchronise(
-    sensors: Mapping[str, AnySensor], sync: spec.Synchronization | FrameNumbers, name: str
-) -> FrameNumbers:
-    indices = sync if isinstance(sync, Mapping) else _apply(sync, sensors, name)
-    lengths = {key: len(indices[key]) if key in indices else None for key in sensors}
-    if len(set(lengths.values())) > 1 or None in lengths.values():
-        raise ValueError(
-            f"trace {name!r}: expected the synchronisation to give as many frame numbers for each "
-            f"sensor, got {lengths}"
-        )
-    return indices
-
-
-def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: str) -> FrameNumbers:
-    if not callable(sync):
-        raise TypeError(
-            f"trace {name!r}: sync must be a synchronisation, frame numbers by sensor, or None, "
-            f"got {sync!r:.80}"
-        )
-    if type(sync) is generic.Empty:
-        # No samples, whatever the timestamps: they need not be read.
-        return {key: np.empty(0, np.uint32) for key in sensors}
-    waiting = any(is_url(getattr(sensor, "path", "")) for sensor in sensors.values())
-    times = map_all(
-        lambda sensor: sensor.metadata.timestamps,
-        list(sensors.values()),
-        SIDE_BY_SIDE if waiting else 1,
-    )
-    stamps = dict(zip(sensors, times, strict=True))
-    empty = [key for key, times in stamps.items() if not len(times)]
-    try:
-        return sync(stamps)
-    except IndexError as error:
-        if not empty:
-            raise
-        raise OutOfRangeError(
-            f"trace {name!r}: cannot be synchronised, since {', '.join(empty)} has no frames; "
-            f"leave such sensors out by naming the others in sensors="
-        ) from error

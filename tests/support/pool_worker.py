@@ -18,6 +18,7 @@ import numpy as np
 from abstract_dataloader import generic
 
 from roverd import Dataset, sensors
+from roverd.sync import Interpolate, Synchronization, Window
 
 WORKERS = 2
 EPOCHS = 2
@@ -53,7 +54,10 @@ def open_dataset(folders: list[str]) -> Dataset[Any]:
         "camera": partial(sensors.Camera, resolution=(20, 14), interp="linear"),
         "other": partial(sensors.Camera, key="mpeg4.avi"),
     }
-    return Dataset.from_config(folders, generic.Nearest("lidar"), kinds)
+    rules = {"radar": Window(frames=2), "imu": Interpolate(0.05), "camera": Window(seconds=0.1)}
+    plain = Dataset.from_config(folders[:1], generic.Nearest("lidar"), kinds)
+    ours = Dataset.from_config(folders[1:], Synchronization("lidar", rules), kinds)
+    return Dataset([*plain.traces, *ours.traces])
 
 
 def work(dataset: Dataset[Any], asked: Any, answers: Any) -> None:

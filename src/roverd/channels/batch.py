@@ -65,6 +65,7 @@ class Batch:
     def __init__(self) -> None:
         self._plans: dict[int, _Plan] = {}
         self._calls: dict[int, _Calls] = {}
+        self._last: list[Work] = []
 
     def read(self, channel: "Channel", start: int, count: int) -> NDArray[Any]:
         """Plan to read consecutive frames.
@@ -119,6 +120,10 @@ class Batch:
         """
         self._calls.setdefault(id(source), _Calls(source)).append(work)
 
+    def then(self, work: Work) -> None:
+        """Plan what needs frames of this batch: it is done when all of them are there."""
+        self._last.append(work)
+
     def _plan(self, channel: "Channel") -> "_Plan":
         plan = self._plans.get(id(channel))
         if plan is None:
@@ -134,6 +139,8 @@ class Batch:
             BaseException: what the work given to `call` raised.
         """
         run_plans(list(self._plans.values()), list(self._calls.values()))
+        for work in self._last:
+            work()
 
 
 def read_planned(layout: Layout, channel: "Channel", runs: Sequence[Run]) -> None:

@@ -10,6 +10,7 @@ from roverd import timestamps
 from roverd.channels.batch import Batch
 from roverd.sensors.dynamic import Metadata
 from roverd.sensors.generic import Correction, Sensor
+from roverd.sensors.windows import Frames
 from roverd.types import CameraData, CameraSemseg
 
 __all__ = ["Camera", "Semseg"]
@@ -54,9 +55,9 @@ class Camera(Sensor[CameraData[np.ndarray], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int, batch: Batch) -> CameraData[np.ndarray]:
-        (image,) = self._read([self.key], start, batch)
-        return CameraData(image=image[None], timestamps=self._stamps(start)[None])
+    def _sample(self, frames: Frames, batch: Batch) -> CameraData[np.ndarray]:
+        (image,) = self._read([self.key], frames, batch)
+        return CameraData(image=image[None], timestamps=self._stamps(frames)[None])
 
 
 class Semseg(Sensor[CameraSemseg[np.ndarray], Metadata]):
@@ -90,6 +91,6 @@ class Semseg(Sensor[CameraSemseg[np.ndarray], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int, batch: Batch) -> CameraSemseg[np.ndarray]:
-        (semseg,) = self._read([self.key], start, batch)
-        return CameraSemseg(semseg=semseg[None], timestamps=self._stamps(start)[None])
+    def _sample(self, frames: Frames, batch: Batch) -> CameraSemseg[np.ndarray]:
+        (semseg,) = self._read([self.key], frames, batch)
+        return CameraSemseg(semseg=semseg[None], timestamps=self._stamps(frames)[None])

@@ -22,6 +22,7 @@ from roverd.sensors.meta import (
     read_meta,
     write_meta,
 )
+from roverd.sensors.windows import Frames
 from roverd.storage import storage_for
 
 __all__ = ["DynamicSensor", "Metadata"]
@@ -90,9 +91,9 @@ class DynamicSensor(Sensor[dict[str, NDArray[Any]], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int, batch: Batch) -> dict[str, NDArray[Any]]:
+    def _sample(self, frames: Frames, batch: Batch) -> dict[str, NDArray[Any]]:
         names = list(self.channels) if self.subset is None else self.subset
-        return dict(zip(names, self._read(names, start, batch), strict=True))
+        return dict(zip(names, self._read(names, frames, batch), strict=True))
 
     def create(
         self,

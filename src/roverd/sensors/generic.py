@@ -28,7 +28,7 @@ from roverd.sensors.meta import (
     constructor_arguments,
     read_meta,
 )
-from roverd.sensors.windows import WindowedSensor
+from roverd.sensors.windows import Frames, WindowedSensor
 from roverd.storage import is_url, storage_for
 
 __all__ = ["Correction", "Sensor"]
@@ -236,9 +236,12 @@ class Sensor(WindowedSensor[TSample, TMetadata], Generic[TSample, TMetadata]):
         """
         return self.channel(index) if isinstance(index, str) else super().__getitem__(index)
 
-    def _read(self, names: Sequence[str], start: int, batch: Batch) -> list[NDArray[Any]]:
-        """Plan to read windows `(window, *shape)` of several channels."""
-        return [batch.read(self.channel(name), start, self.window) for name in names]
+    def _read(self, names: Sequence[str], frames: Frames, batch: Batch) -> list[NDArray[Any]]:
+        """Plan to read frames `(len(frames), *shape)` of several channels."""
+        channels = [self.channel(name) for name in names]
+        if isinstance(frames, range):
+            return [batch.read(channel, frames.start, len(frames)) for channel in channels]
+        return [batch.read_each(channel, frames.tolist()) for channel in channels]
 
 
 def _look_ahead(channel: Channel) -> None:

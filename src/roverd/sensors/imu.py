@@ -6,6 +6,7 @@ from roverd import timestamps
 from roverd.channels.batch import Batch
 from roverd.sensors.dynamic import Metadata
 from roverd.sensors.generic import Sensor
+from roverd.sensors.windows import Frames
 from roverd.types import IMUData
 
 __all__ = ["IMU"]
@@ -29,8 +30,8 @@ class IMU(Sensor[IMUData[np.ndarray], Metadata]):
         """Timestamps of all frames."""
         return Metadata(self.timestamps)
 
-    def _sample(self, start: int, batch: Batch) -> IMUData[np.ndarray]:
-        acc, rot, avel = self._read(["acc", "rot", "avel"], start, batch)
+    def _sample(self, frames: Frames, batch: Batch) -> IMUData[np.ndarray]:
+        acc, rot, avel = self._read(["acc", "rot", "avel"], frames, batch)
         return IMUData(
-            acc=acc[None], rot=rot[None], avel=avel[None], timestamps=self._stamps(start)[None]
+            acc=acc[None], rot=rot[None], avel=avel[None], timestamps=self._stamps(frames)[None]
         )

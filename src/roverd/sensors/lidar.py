@@ -11,6 +11,7 @@ from roverd import timestamps
 from roverd.channels.batch import Batch
 from roverd.errors import RoverdWarning
 from roverd.sensors.generic import Sensor
+from roverd.sensors.windows import Frames
 from roverd.storage import storage_for
 from roverd.types import OSData, OSDepth
 
@@ -73,11 +74,11 @@ class OSLidarDepth(_Lidar[OSDepth[np.ndarray]]):
         args: further constructor arguments, by channel name.
     """
 
-    def _sample(self, start: int, batch: Batch) -> OSDepth[np.ndarray]:
-        (rng,) = self._read(["rng"], start, batch)
+    def _sample(self, frames: Frames, batch: Batch) -> OSDepth[np.ndarray]:
+        (rng,) = self._read(["rng"], frames, batch)
         return OSDepth(
             rng=rng[None],
-            timestamps=self._stamps(start)[None],
+            timestamps=self._stamps(frames)[None],
             intrinsics=self._intrinsics_path(),
         )
 
@@ -94,12 +95,12 @@ class OSLidar(_Lidar[OSData[np.ndarray]]):
         args: further constructor arguments, by channel name.
     """
 
-    def _sample(self, start: int, batch: Batch) -> OSData[np.ndarray]:
-        rng, rfl, nir = self._read(["rng", "rfl", "nir"], start, batch)
+    def _sample(self, frames: Frames, batch: Batch) -> OSData[np.ndarray]:
+        rng, rfl, nir = self._read(["rng", "rfl", "nir"], frames, batch)
         return OSData(
             rng=rng[None],
             rfl=rfl[None],
             nir=nir[None],
-            timestamps=self._stamps(start)[None],
+            timestamps=self._stamps(frames)[None],
             intrinsics=self._intrinsics_path(),
         )

@@ -14,7 +14,7 @@ from roverd.channels.batch import Batch
 from roverd.errors import CorruptFileError, MissingFileError
 from roverd.formats.npz import UNREADABLE
 from roverd.sensors.dynamic import Metadata
-from roverd.sensors.windows import WindowedSensor
+from roverd.sensors.windows import Frames, WindowedSensor, as_index
 from roverd.storage import storage_for
 from roverd.storage.paths import join, parent
 
@@ -137,9 +137,9 @@ class Pose(WindowedSensor[types.Pose[np.ndarray], Metadata]):
     def __repr__(self) -> str:
         return f"Pose({self.filename!r})"
 
-    def _sample(self, start: int, batch: Batch) -> types.Pose[np.ndarray]:
+    def _sample(self, frames: Frames, batch: Batch) -> types.Pose[np.ndarray]:
         del batch  # they are in memory
         # Copied, so that a changed sample leaves the sensor as it is.
         poses = self._poses()
-        window = {name: poses[name][start : start + self.window][None].copy() for name in _SHAPES}
-        return types.Pose(**window, timestamps=self._stamps(start)[None])
+        window = {name: poses[name][as_index(frames)][None].copy() for name in _SHAPES}
+        return types.Pose(**window, timestamps=self._stamps(frames)[None])

@@ -12,6 +12,7 @@ from roverd import timestamps
 from roverd.channels.batch import Batch
 from roverd.errors import MetadataError, RoverdWarning
 from roverd.sensors.generic import Sensor
+from roverd.sensors.windows import Frames
 from roverd.storage import storage_for
 from roverd.types import XWRRadarIQ
 
@@ -83,12 +84,12 @@ class XWRRadar(Sensor[XWRRadarIQ[np.ndarray], RadarMetadata]):
                 f"({type(error).__name__}: {error})"
             ) from error
 
-    def _sample(self, start: int, batch: Batch) -> XWRRadarIQ[np.ndarray]:
-        iq, valid = self._read(["iq", "valid"], start, batch)
+    def _sample(self, frames: Frames, batch: Batch) -> XWRRadarIQ[np.ndarray]:
+        iq, valid = self._read(["iq", "valid"], frames, batch)
         range_resolution, doppler_resolution = self._resolution_arrays()
         return XWRRadarIQ(
             iq=iq[None],
-            timestamps=self._stamps(start)[None],
+            timestamps=self._stamps(frames)[None],
             range_resolution=range_resolution,
             doppler_resolution=doppler_resolution,
             valid=valid[None],

@@ -8,7 +8,7 @@ from typing import Any, Generic, SupportsIndex, TypeVar
 
 import numpy as np
 from abstract_dataloader import abstract, spec
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.errors import OutOfRangeError
@@ -18,6 +18,14 @@ from roverd.storage.paths import basename
 
 TSample = TypeVar("TSample")
 TMetadata = TypeVar("TMetadata", bound=spec.Metadata)
+
+Frames = range | Int64[np.ndarray, " window"]
+"""Numbers of frames: neighbours, or any."""
+
+
+def as_index(frames: Frames) -> slice | Int64[np.ndarray, " window"]:
+    """What picks these frames out of an array of all of them."""
+    return slice(frames.start, frames.stop) if isinstance(frames, range) else frames
 
 
 class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMetadata]):
@@ -68,8 +76,8 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         """Bytes on disk now."""
 
     @abstractmethod
-    def _sample(self, start: int, batch: Batch) -> TSample:
-        """Plan the sample whose window begins with frame `start`; all of it is there."""
+    def _sample(self, frames: Frames, batch: Batch) -> TSample:
+        """Plan the sample that has these frames; all of them are there."""
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -118,7 +126,7 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         Returns:
             The samples, none of which shares memory with another one.
         """
-        return self._samples(map(self._window_start, as_numbers(indices, self.path)))
+        return self._samples(map(self._window, as_numbers(indices, self.path)))
 
     def plan(self, index: SupportsIndex, batch: Batch) -> TSample:
         """Plan to read a sample together with others.
@@ -133,18 +141,43 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         Raises:
             OutOfRangeError: as `sensor[index]` does.
         """
-        return self._sample(self._window_start(index), batch)
+        return self._sample(self._window(index), batch)
 
-    def _samples(self, starts: Iterable[int]) -> list[TSample]:
+    def plan_frames(self, frames: Frames, batch: Batch) -> TSample:
+        """Plan to read any frames as one sample, whatever the sensor's own window is.
+
+        Args:
+            frames: their numbers, in the order that the sample shall have them; not negative.
+            batch: what reads them.
+
+        Returns:
+            The sample, with as many frames along its axis t; its arrays have no content before
+            `batch.run()`.
+
+        Raises:
+            OutOfRangeError: not all of them are there.
+        """
+        count = len(self)
+        numbers = np.asarray(frames, np.int64)
+        if np.any((numbers < 0) | (numbers >= count)):
+            raise OutOfRangeError(
+                f"{self.path}: frames {int(numbers.min())} to {int(numbers.max())} were asked for, "
+                f"but there are {count}"
+            )
+        if not isinstance(frames, range) and len(numbers) and np.all(np.diff(numbers) == 1):
+            frames = range(int(numbers[0]), int(numbers[0]) + len(numbers))
+        return self._sample(frames, batch)
+
+    def _samples(self, windows: Iterable[range]) -> list[TSample]:
         if not reads_by_plan(self):
-            return [self[start + self.past] for start in starts]
+            return [self[window.start + self.past] for window in windows]
         batch = Batch()
-        samples = [self._sample(start, batch) for start in starts]
+        samples = [self._sample(window, batch) for window in windows]
         batch.run()
         return samples
 
-    def _window_start(self, index: SupportsIndex) -> int:
-        """First frame of the window around `index`, if all of it is there."""
+    def _window(self, index: SupportsIndex) -> range:
+        """The frames of the window around `index`, if all of it is there."""
         count = len(self)
         number = operator.index(index)
         if not -count <= number < count:
@@ -157,11 +190,11 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
                 f"{frame + self.future}, leaves the recording of {count} frames; in a trace, give "
                 f"the synchronisation a margin of ({self.past}, {self.future}) for this sensor"
             )
-        return frame - self.past
+        return range(frame - self.past, frame + self.future + 1)
 
-    def _stamps(self, start: int) -> Float64[np.ndarray, " window"]:
-        """Timestamps of a window; a copy, so that a changed sample leaves the sensor as it is."""
-        return self.timestamps[start : start + self.window].copy()
+    def _stamps(self, frames: Frames) -> Float64[np.ndarray, " window"]:
+        """Timestamps of frames; a copy, so that a changed sample leaves the sensor as it is."""
+        return self.timestamps[as_index(frames)].copy()
 
     def __iter__(self) -> Iterator[TSample]:
         return self.stream()
@@ -182,5 +215,6 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
 
     def _stream(self, starts: range, batch: int | None) -> Iterator[Any]:
         for first in range(0, len(starts), batch or 1):
-            samples = self._samples(starts[first : first + (batch or 1)])
+            group = starts[first : first + (batch or 1)]
+            samples = self._samples(range(start, start + self.window) for start in group)
             yield samples[0] if batch is None else samples

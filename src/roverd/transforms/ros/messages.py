@@ -5,9 +5,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from roverd.rotations import euler_to_quaternion
 from roverd.types import IMUData
 
 if TYPE_CHECKING:
@@ -52,36 +53,6 @@ def nanoseconds(seconds: float) -> int:
         `round(seconds * 10**9)` of the exact product; a tie goes to the even neighbour.
     """
     return round(Fraction(seconds) * _NANOSECONDS)
-
-
-def euler_to_quaternion(angles: Float[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 4"]:
-    """Orientations as unit quaternions.
-
-    The angles a, b, c are intrinsic: turned first by a about x, then by b about the y axis as it
-    is by then, then by c about the z axis as it is by then. The quaternion is Hamilton's product
-    q_x(a) q_y(b) q_z(c) of those of the three turns, `(sin(a/2), 0, 0, cos(a/2))` and so on,
-    multiplied out. It is that of `scipy.spatial.transform.Rotation.from_euler("XYZ", angles)`.
-
-    Args:
-        angles: about x, y and z, in radians.
-
-    Returns:
-        The quaternions, in the order x, y, z, w. Angles that are no numbers give none.
-    """
-    with np.errstate(invalid="ignore"):
-        half = np.asarray(angles, np.float64) / 2
-        sine, cosine = np.sin(half), np.cos(half)
-    sx, sy, sz = sine[..., 0], sine[..., 1], sine[..., 2]
-    cx, cy, cz = cosine[..., 0], cosine[..., 1], cosine[..., 2]
-    return np.stack(
-        [
-            sx * cy * cz + cx * sy * sz,
-            cx * sy * cz - sx * cy * sz,
-            cx * cy * sz + sx * sy * cz,
-            cx * cy * cz - sx * sy * sz,
-        ],
-        axis=-1,
-    )
 
 
 class Messages:
