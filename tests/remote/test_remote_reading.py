@@ -12,6 +12,7 @@ from PIL import Image
 
 from roverd import Dataset, Trace, channels, ops, sensors
 from roverd.errors import MissingFileError, UnsupportedError
+from roverd.sync import Interpolate, Previous, Synchronization, Window
 from support.samples import check_same
 from support.traces import RADAR_JSON, START, decoded, record
 
@@ -201,3 +202,31 @@ def test_copying_a_video_asks_for_many_frames_at_a_time(uploaded, s3, proxy, tmp
     copy.copy_from(video)
     assert len(proxy.requests) <= 10
     np.testing.assert_array_equal(copy.read(), here.read())
+
+
+def test_windows_and_interpolated_values_are_read_with_all_else(uploaded, s3, proxy):
+    rules = {
+        "imu": Window(seconds=0.2),
+        "radar": Interpolate(0.1, {"iq": "nearest", "valid": "nearest"}),
+        "camera": Previous(),
+        "pose": Window(frames=2),
+    }
+    kinds: Any = {**dict.fromkeys(("imu", "lidar", "camera"), "auto"), "radar": None}
+    kinds["pose"] = "pose"
+    sync = Synchronization("lidar", rules)
+    remote = open_remote(uploaded, s3, kinds, sync)
+    local = Trace.from_config(uploaded.local, sync, kinds)
+    assert remote.alignment is not None and local.alignment is not None
+    assert remote.alignment.report() == local.alignment.report()
+    assert len(remote) == len(local) > 30
+    numbers = [0, 20, len(local) - 1]
+    remote[5]
+    proxy.clear()
+    for got, expected in zip(
+        remote.__getitems__(numbers), local.__getitems__(numbers), strict=True
+    ):
+        for part in (got["lidar"], expected["lidar"]):
+            part.intrinsics = ""
+        check_same(got, expected)
+    # Eight channels: a window of each is one range, and so are two frames to interpolate between.
+    assert len(proxy.requests) <= 8 * len(numbers)

@@ -26,6 +26,7 @@ class Command:
 
 COMMANDS = {
     "info": Command("info", "info", "Show what is in a trace: sensors, channels, sizes, rates."),
+    "sync": Command("sync", "sync", "Show how sensors lie in time, and the samples they make."),
     "list": Command("list", "list_traces", "Print the path of every trace below a folder."),
     "validate": Command("validate", "validate", "Check that traces are whole and readable."),
     "repair": Command("repair", "repair", "Bring traces that were cut off to a sound state."),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from roverd.ops.contents import ChannelInfo, SensorInfo, TraceInfo, info
     from roverd.ops.extraction import Extracted, ExtractedSensor, extract
     from roverd.ops.repairs import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
+    from roverd.ops.synchronising import TraceSync, sync
     from roverd.ops.target_formats import Format
     from roverd.ops.transcoding import Transcoded, transcode
     from roverd.ops.transcoding_trace import TranscodedChannel, TranscodedTrace, transcode_trace
@@ -53,6 +54,8 @@ __all__ = [
     "repair",
     "BagReport",
     "rosbag",
+    "TraceSync",
+    "sync",
     "Format",
     "Transcoded",
     "TranscodedChannel",
@@ -78,6 +81,7 @@ _NAMES = {
     "contents": ("ChannelInfo", "SensorInfo", "TraceInfo", "info"),
     "extraction": ("Extracted", "ExtractedSensor", "extract"),
     "repairs": ("ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"),
+    "synchronising": ("TraceSync", "sync"),
     "target_formats": ("Format",),
     "transcoding": ("Transcoded", "transcode"),
     "transcoding_trace": ("TranscodedChannel", "TranscodedTrace", "transcode_trace"),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 _GAP = 3.0  # median steps: a step that is longer is a gap
 _LISTED = 10  # gaps that are listed
@@ -128,6 +128,19 @@ class SyncReport:
         return "\n".join(lines)
 
 
+def gaps_of(used: Float64[np.ndarray, " used"]) -> Int64[np.ndarray, " gaps"]:
+    """Frames that a gap comes after, given timestamps in order of time."""
+    steps = np.diff(used)
+    return _wide(steps, float(np.median(steps)) if len(steps) else 0.0)
+
+
+def _wide(steps: Float64[np.ndarray, " n"], median: float) -> Int64[np.ndarray, " gaps"]:
+    if median <= 0:
+        # Most frames have the timestamp of the one before: no step tells what a gap is.
+        return np.empty(0, np.int64)
+    return np.flatnonzero(steps > _GAP * median)
+
+
 def report_span(
     candidates: Float64[np.ndarray, " n"], used: Sequence[Float64[np.ndarray, " _"]]
 ) -> tuple[float | None, float | None]:
@@ -165,8 +178,7 @@ def report_sensor(
     """
     steps = np.diff(used)
     median = float(np.median(steps)) if len(steps) else 0.0
-    # Where most frames have the timestamp of the one before, no step tells what a gap is.
-    wide = np.flatnonzero(steps > _GAP * median) if median > 0 else np.empty(0, np.int64)
+    wide = _wide(steps, median)
     regular = np.delete(steps, wide) if len(wide) else steps
     longest = np.sort(wide[np.argsort(-steps[wide], kind="stable")[:_LISTED]])
     return SensorReport(
@@ -190,7 +202,7 @@ def report_sensor(
 
 def _coverage(
     used: Float64[np.ndarray, " used"],
-    wide: np.ndarray,
+    wide: Int64[np.ndarray, " gaps"],
     span: tuple[float | None, float | None],
 ) -> float:
     begin, end = span

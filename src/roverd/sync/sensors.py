@@ -78,7 +78,7 @@ def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: s
     if type(sync) is generic.Empty:
         # No samples, whatever the timestamps: they need not be read.
         return {key: np.empty(0, np.uint32) for key in sensors}
-    stamps = _timestamps(sensors)
+    stamps = timestamps_of(sensors)
     empty = [key for key, times in stamps.items() if not len(times)]
     try:
         return sync(stamps)
@@ -91,8 +91,8 @@ def _apply(sync: spec.Synchronization, sensors: Mapping[str, AnySensor], name: s
         ) from error
 
 
-def _timestamps(sensors: Mapping[str, AnySensor]) -> dict[str, NDArray[np.float64]]:
-    """Timestamps of all frames, by sensor."""
+def timestamps_of(sensors: Mapping[str, AnySensor]) -> dict[str, NDArray[np.float64]]:
+    """Timestamps of all frames in seconds, by sensor; those behind URLs are read side by side."""
     waiting = any(is_url(getattr(sensor, "path", "")) for sensor in sensors.values())
     times = map_all(
         lambda sensor: sensor.metadata.timestamps,
@@ -109,7 +109,7 @@ def _align(sync: Synchronization, sensors: Mapping[str, AnySensor], name: str) -
         if isinstance(sensor, WindowedSensor) and sensor.window > 1
     }
     try:
-        alignment = sync.align(_timestamps(sensors), margins)
+        alignment = sync.align(timestamps_of(sensors), margins)
     except (SynchronizationError, ChannelNotFoundError) as error:
         raise type(error)(f"trace {name!r}: {error}") from error
     if sensors and not len(alignment):
