@@ -1,4 +1,4 @@
-"""What README and guide show runs as it stands, in order, on a demo."""
+"""What README, guide and docs/sync.md show runs as it stands, in order, on a demo."""
 
 import re
 import shutil
@@ -45,7 +45,7 @@ def run(code: str, names: dict[str, Any]) -> None:
         assert found == eval(claim), line
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/sync.md"])
 def test_examples_run_as_they_stand(
     document: str, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -69,6 +69,7 @@ def test_examples_run_as_they_stand(
         "docs/formats-for-speed.md",
         "docs/cli.md",
         "docs/design.md",
+        "docs/sync.md",
     ],
 )
 def test_links_lead_somewhere(document: str) -> None:
