@@ -55,6 +55,7 @@ def test_modules_are_reached_as_attributes_of_the_package():
         "roverd.Trace, roverd.Dataset, roverd.split, roverd.Recorder\n"
     )
     modules_after(code)
+    modules_after("import roverd\nroverd.sync.Synchronization")
 
 
 def test_an_unknown_name_is_an_attribute_error():

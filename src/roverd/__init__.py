@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roverd import channels, sensors, timestamps, types
+    from roverd import sync as sync
     from roverd.parallel import set_threads
     from roverd.recorder import Recorder
     from roverd.storage.cache import cache
@@ -35,7 +36,7 @@ _HOMES = {
     "cache": "roverd.storage.cache",
     "set_threads": "roverd.parallel",
 }
-_MODULES = ("channels", "sensors", "timestamps", "types")
+_MODULES = ("channels", "sensors", "sync", "timestamps", "types")
 
 
 def __getattr__(name: str) -> object:

@@ -71,8 +71,10 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
         self.sensors = sensors
         self.name = name
         found = None if sync is None else synchronise(sensors, sync, name)
-        self._alignment = found if isinstance(found, Alignment) else None
-        self._indices = found.indices if isinstance(found, Alignment) else found
+        if isinstance(found, Alignment):
+            self.alignment = found
+        else:
+            self.indices = found
 
     @property
     def indices(self) -> FrameNumbers | None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -88,6 +90,11 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
     def alignment(self) -> Alignment | None:
         """What a `roverd.sync.Synchronization` has made of the sensors; else `None`."""
         return self._alignment
+
+    @alignment.setter
+    def alignment(self, alignment: Alignment | None) -> None:
+        self._indices = None if alignment is None else alignment.indices
+        self._alignment = alignment
 
     @staticmethod
     def find_sensors(path: Path, virtual: bool = False) -> list[str]:
@@ -482,10 +489,10 @@ def _part(trace: spec.Trace[TSample], start: float, end: float) -> spec.Trace[TS
         names = cast(Mapping[str, AnySensor], trace.sensors)  # pyright: ignore[reportUnknownMemberType]
         indices = {name: np.arange(count) for name in names}
     part = copy.copy(trace)
-    alignment = trace.alignment if isinstance(trace, Trace) else None
-    part.indices = {name: numbers[wanted] for name, numbers in indices.items()}
-    if alignment is not None:
-        cast(Any, part)._alignment = alignment[wanted]
+    if isinstance(part, Trace) and part.alignment is not None:
+        part.alignment = part.alignment[wanted]
+    else:
+        part.indices = {name: numbers[wanted] for name, numbers in indices.items()}
     return cast(spec.Trace[TSample], part)
 
 

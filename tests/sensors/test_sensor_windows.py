@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from roverd import sensors
+from roverd.channels.batch import Batch
 from support.traces import (
     Recorded,
     numbered,
@@ -49,7 +50,7 @@ every_type = pytest.mark.parametrize("name", FIELDS)
 every_window = pytest.mark.parametrize("past, future", WINDOWS)
 
 
-def expect(sample: Any, truth: Recorded, name: str, frames: slice) -> None:
+def expect(sample: Any, truth: Recorded, name: str, frames: slice | np.ndarray) -> None:
     """Assert that a sample is exactly these frames, with a batch axis."""
     for field, channel in FIELDS[name].items():
         found = getattr(sample, field)
@@ -187,3 +188,25 @@ def test_channels_are_reached_by_name(tmp_path: Path):
     np.testing.assert_array_equal(sensor["acc"].read(), truth.frames["acc"])
     with pytest.raises(KeyError, match="acc"):
         sensor["temperature"]
+
+
+@every_type
+@pytest.mark.parametrize(
+    "frames", [[2], [1, 2, 3], [6, 0, 0, 5], range(0, 7, 3), np.array([4, 3], "u2"), []]
+)
+def test_any_frames_are_planned_as_one_sample(tmp_path: Path, name: str, frames: Any):
+    truth = RECORDERS[name](tmp_path / "s", COUNT)
+    batch = Batch()
+    # Whatever the sensor's own window is.
+    sample = getattr(sensors, name)(tmp_path / "s", past=1).plan_frames(frames, batch)
+    batch.run()
+    expect(sample, truth, name, np.array([*frames], int))
+
+
+@pytest.mark.parametrize(
+    ("frames", "error"), [([0, 7], IndexError), ([-1], IndexError), ([True] * 7, TypeError)]
+)
+def test_frames_that_are_not_there_cannot_be_planned(tmp_path: Path, frames: Any, error: Any):
+    record_imu(tmp_path / "s", COUNT)
+    with pytest.raises(error, match=str(tmp_path / "s")):
+        sensors.IMU(tmp_path / "s").plan_frames(frames, Batch())

@@ -357,3 +357,31 @@ def test_margins_keep_the_windows_of_sensors_whole():
     (a,) = [sensor for sensor in alignment.report().sensors if sensor.name == "a"]
     assert {reason: count for reason, count in a.dropped.items() if count} == {"margin": 3}
     assert a.only == 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "within", "beyond", "frame"),
+    [
+        (Nearest(0.5), 1.5, 1.625, 0),
+        (Previous(0.5), 1.5, 1.625, 0),
+        (Next(0.5), 2.5, 2.375, 1),
+        (Window(0.25, staleness=0.5, offset=-0.25), 1.25, 1.5, 0),
+        (Window(frames=1, staleness=0.5), 1.5, 1.625, 0),
+        # Of two frames that are equally near, the earlier one stands for what lies between them.
+        (Interpolate(2.0), 2.0, 0.875, 0),
+        (Interpolate(1.875), 3.0, 2.0, 1),
+    ],
+)
+def test_limits_are_inclusive(rule: Rule, within: float, beyond: float, frame: int):
+    stamps = np.array([1.0, 3.0])
+    if isinstance(rule, Window):
+        stamps = np.array([1.0, 30.0]) if rule.seconds is None else np.array([0.5, 1.0, 30.0])
+        frame += len(stamps) - 2
+    assert Synchronization([within], {"a": rule})({"a": stamps})["a"].tolist() == [frame]
+    assert Synchronization([beyond], {"a": rule})({"a": stamps})["a"].tolist() == []
+
+
+def test_equal_timestamps_stay_in_the_order_of_recording_when_sorted():
+    stamps = {"a": np.array([5.0, *[1.0] * 100])}
+    alignment = Synchronization("a", unordered="sort").align(stamps)
+    assert alignment.indices["a"].tolist() == [*range(1, 101), 0]

@@ -9,6 +9,7 @@ from typing import Any, Generic, SupportsIndex, TypeVar
 import numpy as np
 from abstract_dataloader import abstract, spec
 from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
 
 from roverd.channels.batch import Batch, as_numbers, by_plan, reads_by_plan
 from roverd.errors import OutOfRangeError
@@ -20,7 +21,7 @@ TSample = TypeVar("TSample")
 TMetadata = TypeVar("TMetadata", bound=spec.Metadata)
 
 Frames = range | Int64[np.ndarray, " window"]
-"""Numbers of frames: neighbours, or any."""
+"""Numbers of frames: neighbours in a range of step 1, or any."""
 
 
 def as_index(frames: Frames) -> slice | Int64[np.ndarray, " window"]:
@@ -143,7 +144,9 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
         """
         return self._sample(self._window(index), batch)
 
-    def plan_frames(self, frames: Frames, batch: Batch) -> TSample:
+    def plan_frames(
+        self, frames: Sequence[SupportsIndex] | NDArray[np.integer[Any]], batch: Batch
+    ) -> TSample:
         """Plan to read any frames as one sample, whatever the sensor's own window is.
 
         Args:
@@ -156,17 +159,20 @@ class WindowedSensor(abstract.Sensor[TSample, TMetadata], Generic[TSample, TMeta
 
         Raises:
             OutOfRangeError: not all of them are there.
+            TypeError: they are no integers.
         """
         count = len(self)
-        numbers = np.asarray(frames, np.int64)
-        if np.any((numbers < 0) | (numbers >= count)):
+        numbers = as_numbers(frames, self.path)
+        if numbers and not 0 <= min(numbers) <= max(numbers) < count:
             raise OutOfRangeError(
-                f"{self.path}: frames {int(numbers.min())} to {int(numbers.max())} were asked for, "
-                f"but there are {count}"
+                f"{self.path}: frames from {min(numbers)} to {max(numbers)} were asked for, but "
+                f"there are {count}"
             )
-        if not isinstance(frames, range) and len(numbers) and np.all(np.diff(numbers) == 1):
-            frames = range(int(numbers[0]), int(numbers[0]) + len(numbers))
-        return self._sample(frames, batch)
+        first = numbers[0] if numbers else 0
+        neighbours = range(first, first + len(numbers))
+        if numbers == [*neighbours]:
+            return self._sample(neighbours, batch)
+        return self._sample(np.array(numbers, np.int64), batch)
 
     def _samples(self, windows: Iterable[range]) -> list[TSample]:
         if not reads_by_plan(self):
