@@ -362,10 +362,28 @@ def test_what_is_no_rotation_is_an_error_and_a_missing_value_stays_missing(movin
     assert seen == {"wrong", "missing"}
 
 
-@pytest.mark.parametrize("path", [SHORT, STREET], ids=["short", "street"])
-def test_real_recordings_give_what_looking_at_every_frame_gives(path: Path):
-    if not path.is_dir():
-        pytest.skip(f"{path} is not on this machine; `short` is tested everywhere")
+@pytest.fixture(params=[SHORT, STREET], ids=["short", "street"])
+def path(request: pytest.FixtureRequest) -> Path:
+    if not request.param.is_dir():
+        pytest.skip(f"{request.param} is not on this machine; `short` is tested everywhere")
+    return request.param
+
+
+@pytest.mark.parametrize("reference", ["lidar", "camera", "imu"])
+def test_nearest_frames_of_real_recordings_are_those_of_abstract_dataloader(path, reference: str):
+    theirs = Trace.from_config(path, generic.Nearest(reference, tol=0.02))
+    ours = Trace.from_config(path, Synchronization(reference, default=Nearest(0.02)))
+    stamps = [sensor.metadata.timestamps for sensor in ours.sensors.values()]
+    assert ours.alignment is not None and ours.indices is not None and theirs.indices is not None
+    times = ours.alignment.times
+    # Theirs have no samples outside of the time that all sensors share.
+    shared = (times >= max(x[0] for x in stamps)) & (times <= min(x[-1] for x in stamps))
+    assert len(theirs) == shared.sum() > 1
+    for name, numbers in theirs.indices.items():
+        assert ours.indices[name][shared].tolist() == numbers.tolist()
+
+
+def test_real_recordings_give_what_looking_at_every_frame_gives(path):
     rules = {
         "imu": Window(seconds=0.1, minimum=5),
         "camera": Nearest(0.02),
