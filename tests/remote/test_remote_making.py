@@ -201,6 +201,17 @@ def test_servers_that_are_only_read_from_are_refused(make, trace, tmp_path):
         make(trace, f"http://{address}/new")
 
 
+@pytest.mark.parametrize("other", ["config.yaml", MARKER])
+def test_a_trace_below_what_a_dead_process_left_is_not_removed_with_it(s3, url, trace, other):
+    key = key_of(url)
+    for name in (MARKER, "radar/iq", f"day/walk/{other}", "day/walk/radar/iq"):
+        s3.put(f"{key}/{name}", b"{}")
+    before = stored(s3, url)
+    with pytest.raises(AlreadyExistsError, match=r"day/walk in it is another trace"):
+        ops.blobify(trace, url)
+    assert stored(s3, url) == before
+
+
 # ── errors, Ctrl-C, and the end of a process ─────────────────────────────────────────────────────
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import secrets
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -96,10 +96,22 @@ class _InStore:
                     f"{self._url}: {source}, which is to be read, lies in it; name another place"
                 )
             self._expect_dead()
+            self._expect_no_traces_in(left)
         self._claimed = True
         text = {"host": platform.node(), "folder": self.folder, "token": self._token}
         storage.write(self._marker, json.dumps(text).encode())
         self._remove([name for name in left if name != MARKER])
+
+    def _expect_no_traces_in(self, left: Iterable[str]) -> None:
+        """Refuse a place below which there is more than the leftovers of one trace."""
+        others = [name for name in left if name.endswith((f"/{CONFIG}", f"/{MARKER}"))]
+        if others:
+            folder = min(others).rpartition("/")[0]
+            raise AlreadyExistsError(
+                f"{self._url}: has leftovers of a process that died, but {folder} in it is another "
+                f"trace; nothing was removed. Name another place, or remove {self._marker} and "
+                f"what else is left"
+            )
 
     def _expect_dead(self) -> None:
         marker = self._read_marker()
