@@ -8,7 +8,9 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from roverd import Trace
+from roverd import Trace, channels
+from roverd.errors import UnsupportedError
+from roverd.storage.options import remember
 from support.command_line import run_roverd
 from support.stores import KEY, S3, SECRET, Proxy, upload
 from support.traces import record_trace
@@ -68,6 +70,28 @@ def test_commands_take_a_profile_from_the_environment(short, proxy, environment)
     done = run_roverd("list", url.rpartition("/")[0])
     assert (done.status, done.out, done.err) == (0, f"{local.name}\n", "")
     assert keys_used(proxy) == {PROFILE_KEY}
+
+
+def test_options_that_are_changed_afterwards_are_others(s3, proxy):
+    frames = np.arange(5.0)
+    store = {**s3.options, "default_block_size": 3 << 20}  # as no other test has them
+    for name, address in (("one", proxy.address), ("two", s3.direct)):
+        proxy.clear()
+        store["client_kwargs"]["endpoint_url"] = f"http://{address}"
+        s3.put(f"changed/{name}//x", frames.tobytes())  # below, whatever names there are
+        remember(f"s3://bucket/changed/{name}", store)
+        channel = channels.RawChannel(f"s3://bucket/changed/{name}//x", "f8", ())
+        np.testing.assert_array_equal(channel.read(), frames)
+        assert bool(proxy.requests) == (address == proxy.address)
+
+
+@pytest.mark.parametrize("protocol", ["s3", "gs"])
+def test_keys_in_a_url_that_would_be_overlooked_are_refused_and_not_shown(protocol):
+    url = f"{protocol}://{PROFILE_KEY}:{PROFILE_SECRET}@bucket/overlooked"
+    with pytest.raises(UnsupportedError, match="no user and password in its URL") as caught:
+        Trace.from_config(url, sensors={"radar": None})
+    assert PROFILE_SECRET not in str(caught.value)
+    assert PROFILE_KEY not in str(caught.value)
 
 
 @pytest.fixture

@@ -69,13 +69,23 @@ def remember(url: str, options: Options) -> None:
     """
     before = _remembered.get(url, {})
     kept = {key: before[key] for key in (PRIVATE_QUERY, PRIVATE_USER) if key in before}
-    merged = {**kept, **options} if _is_public(options) else {**before, **options}
+    given = _copied(options)
+    merged = {**kept, **given} if _is_public(options) else {**before, **given}
     if url not in _remembered or merged != before:
         # Equal ones are one object: a thousand traces share a connection, and a pickle has it once.
         same = next((known for known in _interned if known == merged), None)
         if same is None:
             _interned.append(merged)
         _remembered[url] = merged if same is None else same
+
+
+def _copied(options: Any) -> Any:
+    """Options that stay as they are when whoever gave them changes his."""
+    if isinstance(options, Mapping):
+        return {key: _copied(value) for key, value in options.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(options, list):
+        return [_copied(value) for value in options]  # pyright: ignore[reportUnknownVariableType]
+    return options
 
 
 def _is_public(options: Options) -> bool:
@@ -96,10 +106,9 @@ def options_for(url: str) -> tuple[str, Options] | None:
     while True:
         if here in _remembered:
             return here, _remembered[here]
-        shorter = here.rpartition("/")[0]
-        if not shorter or shorter.endswith(("/", ":")):
+        here = here.rpartition("/")[0]
+        if "://" not in here:
             return None
-        here = shorter
 
 
 def redacted(text: str, url: str) -> str:

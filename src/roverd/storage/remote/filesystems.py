@@ -28,6 +28,7 @@ _EXTRAS = {
 _ARCHIVES = ("zip", "tar", "libarchive", "reference")
 
 _PLACELESS = ("s3", "s3a", "gs", "gcs", "http", "https", "memory")
+_KEYED = ("s3", "s3a", "gs", "gcs")  # whose libraries overlook a user in a URL
 _AZURE = ("az", "abfs", "abfss")
 _NO_OPTIONS: Options = {}
 
@@ -104,6 +105,11 @@ def _filesystem(url: str, protocol: str, options: dict[str, Any], user: str) -> 
         raise UnsupportedError(
             f"{redacted(url, url)}: folders in archives are not read from; unpack it, or name the "
             f"store that its content is in"
+        )
+    if user and protocol in _KEYED:
+        raise UnsupportedError(
+            f"{protocol}://: takes no user and password in its URL; give them with "
+            f"storage_options=, a profile or the environment"
         )
     try:
         kinds = [library.get_filesystem_class(name) for name in chain]
