@@ -7,7 +7,7 @@ from abstract_dataloader import generic
 from roverd import Dataset, Trace, channels
 from roverd.errors import MissingFileError, ObjectReplacedError, StoreError, UnsupportedError
 from support.channels import values
-from support.stores import hang_up, proxy_of, refuse, serving_files
+from support.stores import Handler, hang_up, proxy_of, refuse, serving, serving_files
 from support.traces import decoded, record, record_trace
 
 KINDS = {"radar": "radar", "lidar": "lidar", "camera": "camera"}
@@ -97,6 +97,27 @@ def test_a_server_without_ranges_is_said_to_be_one(root):
         np.testing.assert_array_equal(channel.read(), values(range(6), "<i2", (50,)))
         with pytest.raises(UnsupportedError, match="/raw: the server sends no ranges"):
             channel[1]
+
+
+def test_a_large_file_is_not_fetched_to_learn_that_there_are_no_ranges():
+    size, sent = 64 << 20, []
+
+    class Whole(Handler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            for _ in range(64) if self.command == "GET" else ():
+                self.wfile.write(bytes(1 << 20))
+                sent.append(1)
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with serving(Whole) as address:
+        channel = channels.RawChannel(f"http://{address}/raw", "i2", (50,))
+        with pytest.raises(UnsupportedError, match="/raw: the server sends no ranges"):
+            channel[1]
+    assert len(sent) < 32
 
 
 def test_user_password_and_signature_get_there_and_are_never_shown(root, proxy):

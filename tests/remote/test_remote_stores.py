@@ -8,7 +8,13 @@ import pytest
 from abstract_dataloader import generic
 
 from roverd import Dataset, Trace, channels, sensors
-from roverd.errors import MissingFileError, ObjectReplacedError, StoreAccessError, StoreError
+from roverd.errors import (
+    MissingFileError,
+    ObjectReplacedError,
+    StoreAccessError,
+    StoreError,
+    UnsupportedError,
+)
 from roverd.storage.options import remember
 from support.channels import values
 from support.samples import check_same
@@ -94,6 +100,47 @@ def test_an_object_that_was_replaced_is_an_error_and_then_the_new_one(channel, s
     with pytest.raises(ObjectReplacedError, match=f"{channel.path}: replaced"):
         channel.read_many([1, 40])
     np.testing.assert_array_equal(channel.read_many([1, 40]), new[[1, 40]])
+
+
+@pytest.mark.parametrize("server", ["s3", "http"], indirect=True)
+def test_a_server_that_heeds_no_condition_gives_no_mixture(channel, server):
+    def forget(handler, body):
+        del handler.headers["If-Match"]
+
+    np.testing.assert_array_equal(channel[40], FRAMES[40:41])
+    new = values(range(100, 150), "<i4", (100,))
+    server.put(f"stores/{channel.path.rpartition('/')[2]}", new.tobytes())
+    server.proxy.interposed = forget
+    with pytest.raises(ObjectReplacedError, match=f"{channel.path}: replaced"):
+        channel[1]
+    np.testing.assert_array_equal(channel[1], new[1:2])
+
+
+def test_bytes_of_which_nobody_says_where_they_are_from_are_no_frame(channel, server):
+    def unnamed(number, answer, body):
+        headers = {k: v for k, v in answer.getheaders() if k.lower() != "content-range"}
+        return status, headers, bytes(len(body))
+
+    for status in (206, 200):
+        server.proxy.faults(unnamed)
+        if status == 200 and channel.path.startswith("http"):
+            with pytest.raises(UnsupportedError, match="sends no ranges"):
+                channel[7]
+        np.testing.assert_array_equal(channel[7], FRAMES[7:8])
+
+
+@pytest.mark.parametrize("server", ["s3", "azure", "gcs"], indirect=True)
+def test_a_long_listing_is_waited_for_page_by_page(server, monkeypatch):
+    monkeypatch.setattr("roverd.storage.remote.azure.PAGE", 2)
+    monkeypatch.setattr(server, "page", 2, raising=False)
+    monkeypatch.setattr("roverd.storage.remote.retry.Policy.patience", 0.8)
+    for number in range(24):
+        server.put(f"long/{number:02}/config.yaml", b"")
+    server.proxy.clear()
+    server.proxy.added, server.proxy.latency = "&max-keys=2", 0.1
+    found = Dataset.find_traces(server.url("long"), storage_options=server.options)
+    assert len(found) == 24
+    assert len(server.proxy.requests) in (12, 13)  # none of which was sent again
 
 
 @pytest.mark.parametrize("server", ["s3", "azure", "gcs"], indirect=True)

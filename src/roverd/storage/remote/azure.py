@@ -8,7 +8,8 @@ from typing import Any, Self
 from roverd.storage.remote.faults import AnswerError
 from roverd.storage.remote.finalizers import without_finalizers
 from roverd.storage.remote.objects import Entry, Known
-from roverd.storage.remote.stores import Store
+from roverd.storage.remote.patience import goes_on
+from roverd.storage.remote.stores import Store, expect_range
 
 # The retries are ours: a policy, in one place, for all stores.
 _ONCE = {"retry_total": 0}
@@ -95,9 +96,7 @@ class AzureStore(Store):
         byte_range = f"bytes={offset}-{offset + size - 1}"
         # The client's signatures leave `Range` out.
         answer, data = await self._get(url, {"x-ms-range": byte_range, **_condition(known)})
-        expected = f"bytes {offset}-{offset + size - 1}/{known.size}"
-        if (found := answer.get("Content-Range")) not in (None, expected):
-            raise AnswerError(0, f"it answered with {found} instead of {expected}")
+        expect_range(answer.get("Content-Range"), offset, size, known)
         return data
 
     async def whole(self, url: str, known: Known | None) -> tuple[bytes, Known]:
@@ -119,6 +118,7 @@ class AzureStore(Store):
         found: dict[str, Entry] = {}
         with _said():
             async for item in client.walk_blobs(prefix, delimiter="/", **self._listed):
+                goes_on()
                 below = item.name[len(prefix) :].rstrip("/")
                 # Folders of hierarchical accounts are listed as blobs, too.
                 if below and not (below in found and found[below].is_folder):
@@ -134,6 +134,7 @@ class AzureStore(Store):
         client = self.fs.service_client.get_container_client(container)
         with _said():
             async for item in client.list_blobs(prefix, **self._listed):
+                goes_on()
                 entry = _entry(item.name[len(prefix) :], item)
                 if not entry.is_folder:
                     yield entry

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from roverd.storage.remote.faults import AnswerError
 from roverd.storage.remote.finalizers import without_finalizers
 from roverd.storage.remote.objects import Entry, Known
-from roverd.storage.remote.stores import Store
+from roverd.storage.remote.patience import goes_on
+from roverd.storage.remote.stores import Store, expect_range
 
 _FIELDS = "name,size,generation,updated"
 
@@ -75,9 +76,7 @@ class GCSStore(Store):
         """Bytes of exactly this version; see `Store.fetch`."""
         headers = {"Range": f"bytes={offset}-{offset + size - 1}"}
         answer, data = await self._ask("GET", self._object(url), _media(known), headers)
-        expected = f"bytes {offset}-{offset + size - 1}/{known.size}"
-        if (found := answer.get("Content-Range")) not in (None, expected):
-            raise AnswerError(0, f"it answered with {found} instead of {expected}")
+        expect_range(answer.get("Content-Range"), offset, size, known)
         return data
 
     async def whole(self, url: str, known: Known | None) -> tuple[bytes, Known]:
@@ -105,6 +104,7 @@ class GCSStore(Store):
         while True:
             _, body = await self._ask("GET", address, {**query, "pageToken": token})
             page: dict[str, Any] = json.loads(body)
+            goes_on()
             yield page
             token = page.get("nextPageToken")
             if token is None:

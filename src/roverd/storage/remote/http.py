@@ -1,5 +1,6 @@
 """Plain HTTP servers: through the session of fsspec's HTTP file system."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any, Self
@@ -8,6 +9,7 @@ from urllib.parse import quote, unquote
 from roverd.errors import UnsupportedError
 from roverd.storage.remote.faults import AnswerError, ReplacedError
 from roverd.storage.remote.objects import Entry, Known
+from roverd.storage.remote.patience import goes_on
 from roverd.storage.remote.stores import Store
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -42,8 +44,13 @@ class HTTPStore(Store):
         if self.fs._session is not None:
             await self.fs._session.close()
 
-    async def _ask(self, method: str, url: str, headers: dict[str, str]) -> tuple[Any, bytes]:
-        """Send a request; the answer's headers, and its body if its status is one of success."""
+    async def _ask(
+        self, method: str, url: str, headers: dict[str, str], size: int | None = None
+    ) -> tuple[Any, bytes]:
+        """Send a request; the answer's headers, and its body if its status is one of success.
+
+        Of a body of more than `size` bytes, only one more than these is read.
+        """
         session = await self.fs.set_session()
         options: dict[str, Any] = {"allow_redirects": True, **self.fs.kwargs}
         # Compressed on the way, ranges would mean something else.
@@ -63,7 +70,14 @@ class HTTPStore(Store):
                 text = (await answer.content.read(200)).decode("latin1")
                 said = f"{answer.reason or ''} {' '.join(text.split())}".strip()
                 raise AnswerError(answer.status, said, answer.headers)
-            return answer, b"" if method == "HEAD" else await answer.read()
+            if method == "HEAD":
+                return answer, b""
+            if size is None:
+                return answer, await answer.read()
+            try:
+                return answer, await answer.content.readexactly(size + 1)
+            except asyncio.IncompleteReadError as error:
+                return answer, error.partial
 
     async def info(self, url: str) -> Known:
         """Look at a file; see `Store.info`."""
@@ -75,9 +89,9 @@ class HTTPStore(Store):
     async def fetch(self, url: str, offset: int, size: int, known: Known) -> bytes:
         """Bytes of exactly this version; see `Store.fetch`."""
         headers = {"Range": f"bytes={offset}-{offset + size - 1}", **_condition(known)}
-        answer, data = await self._ask("GET", url, headers)
+        answer, data = await self._ask("GET", url, headers, size)
         if answer.status == 200:
-            # The server took no notice of the range. What it sent is all there is.
+            # The server took no notice of the range, and sends all there is.
             if (offset, size) != (0, len(data)):
                 raise UnsupportedError(
                     "the server sends no ranges of files, which reading frames needs"
@@ -137,6 +151,7 @@ class HTTPStore(Store):
                 if not here:
                     raise
                 continue  # an empty folder looks the same
+            goes_on()
             for entry in entries:
                 if entry.is_folder:
                     pending.append(f"{here}{entry.name}/")

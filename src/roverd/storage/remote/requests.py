@@ -12,6 +12,7 @@ from roverd.storage.remote.faults import AnswerError, ReplacedError, error_for, 
 from roverd.storage.remote.filesystems import store_for
 from roverd.storage.remote.loop import io_loop, when_forked
 from roverd.storage.remote.objects import Known, Memory
+from roverd.storage.remote.patience import patiently
 from roverd.storage.remote.retry import POLICY, Fault, wait_before_next
 from roverd.storage.remote.stores import Store
 
@@ -154,7 +155,7 @@ async def _try(
     try:
         store = await store_for(url)
         async with in_flight:
-            return await asyncio.wait_for(ask(store), patience)
+            return await patiently(ask(store), patience)
     except RoverdError as error:
         return _Failed(fault_of(error), type(error)(_named(str(error), url)))
     except Exception as error:  # noqa: BLE001 - libraries raise what they like

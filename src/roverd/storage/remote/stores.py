@@ -13,6 +13,7 @@ from typing import Any, Self
 from roverd.storage.remote.faults import AnswerError, ReplacedError
 from roverd.storage.remote.loop import io_loop
 from roverd.storage.remote.objects import Entry, Known
+from roverd.storage.remote.patience import LISTING, goes_on
 
 
 class Store:
@@ -36,6 +37,7 @@ class Store:
 
     def __init__(self, filesystem: Any) -> None:
         self.fs = filesystem
+        self._making_folders = asyncio.Lock()
         self.cheap_info = self._protocols() <= {"memory", "file", "local"}
 
     def _protocols(self) -> set[str]:
@@ -111,6 +113,7 @@ class Store:
         """
         found: list[Entry] = []
         path = self.path(url)
+        goes_on(LISTING)
         for info in await self._call("ls", path, detail=True):
             entry = entry_of(info)
             if info["name"].strip("/") != path.strip("/"):  # an object may have a folder's name
@@ -122,6 +125,7 @@ class Store:
     async def walk(self, url: str) -> AsyncIterator[Entry]:
         """All objects below a folder, their names relative to it."""
         top = self.path(url).strip("/")
+        goes_on(LISTING)
         for path, info in (await self._call("find", self.path(url), detail=True)).items():
             name = path.strip("/")
             if name.startswith(top + "/") or not top:
@@ -133,7 +137,15 @@ class Store:
         Returns:
             The tag that it was given, where the store's answer has it.
         """
-        await self._call("pipe_file", self.path(url), data)
+        path = self.path(url)
+        try:
+            await self._call("pipe_file", path, data)
+        except FileNotFoundError:
+            # Some have folders, which have to be there; two that make the same one may disturb
+            # each other.
+            async with self._making_folders:
+                await self._call("makedirs", path.rpartition("/")[0], exist_ok=True)
+            await self._call("pipe_file", path, data)
         return None
 
     async def put_file(self, url: str, local: str) -> None:
@@ -168,6 +180,24 @@ class Store:
             FileNotFoundError: there is none.
         """
         await self._call("rm_file", self.path(url))
+
+
+def expect_range(found: str | None, offset: int, size: int, known: Known) -> None:
+    """Refuse an answer that has other bytes than those that were asked for.
+
+    Args:
+        found: its `Content-Range`; only an answer that has all bytes of the object needs none.
+        offset: where the bytes begin that were asked for.
+        size: how many.
+        known: the object.
+
+    Raises:
+        AnswerError: it has others.
+    """
+    expected = f"bytes {offset}-{offset + size - 1}/{known.size}"
+    if found != expected and (found is not None or size != known.size):
+        said = found or "bytes that it does not name"
+        raise AnswerError(0, f"it answered with {said} instead of {expected}")
 
 
 def entry_of(info: dict[str, Any]) -> Entry:
