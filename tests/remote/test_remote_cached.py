@@ -1,5 +1,6 @@
 """Object stores with a cache on the local disk: the second epoch asks the store for nothing."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from roverd import Dataset, Trace, channels
 from roverd.storage import remote_storage
 from roverd.storage.options import remember
 from support.channels import BY_NAME, CASES
+from support.interrupted import Gate, running
 from support.stores import BUCKET, proxy_of, serving_files, upload
 
 META = b"""{
@@ -85,6 +87,20 @@ def test_files_that_no_listing_tells_of_are_kept_too(tmp_path, cached):
         np.testing.assert_array_equal(channel.read_many([4, 0]), frames[[4, 0]])
         np.testing.assert_array_equal(channel[2], frames[2:3])
         assert len(proxy.requests) == 5
+
+
+def test_ctrl_c_waits_for_no_answer(uploaded, s3, proxy, cached, monkeypatch):
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    gate = Gate(lambda handler: handler.command == "GET" and "/iq" in handler.path)
+    proxy.interposed = gate
+    with running("validate", uploaded.url) as process:
+        assert gate.reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(10) == 130
+        finally:
+            gate.open()
 
 
 def test_a_replaced_file_is_not_mixed_with_what_is_cached(s3, proxy, cached, tmp_path):

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import signal
+import threading
+from concurrent.futures import Future
 
 import fsspec
 import numpy as np
@@ -18,6 +20,7 @@ from roverd.errors import (
     UnsupportedError,
 )
 from roverd.recorder.claim import Claim
+from roverd.storage.remote.uploading import Stop, StoppedError, put_file
 from support.command_line import expect_one_line_error, run_roverd
 from support.interrupted import Gate, running
 from support.stored import files_of, key_of, stored
@@ -160,14 +163,17 @@ def test_folders_of_traces_keep_their_places(s3, url, tmp_path):
     assert stored(s3, f"{url}/four/a") == {}
 
 
-def test_any_store_of_fsspec_takes_traces(trace, large):
-    memory = fsspec.filesystem("memory")
+# `local://` stands for those whose files are in folders, which have to be made: `sftp://`, ….
+@pytest.mark.parametrize("protocol", ["memory", "local"])
+def test_any_store_of_fsspec_takes_traces(trace, large, tmp_path, protocol):
+    filesystem = fsspec.filesystem(protocol)
     for folder in (trace, large):
-        url = f"memory://uploads/{folder.name}"
+        place = f"{tmp_path}/uploads/{folder.name}"
+        url = f"{protocol}://{place}"
         assert ops.upload(folder, url, verify=True).traces[0].state == "uploaded"
         found = {
-            path.removeprefix(f"/uploads/{folder.name}/"): memory.cat_file(path)
-            for path in memory.find(f"/uploads/{folder.name}")
+            path.removeprefix(f"{place}/"): filesystem.cat_file(path)
+            for path in filesystem.find(place)
         }
         assert found == files_of(folder)
         assert ops.upload(folder, url).traces[0].state == "there"
@@ -292,6 +298,27 @@ def test_an_answer_that_is_lost_does_no_harm(s3, proxy, url, large, lost):
     proxy.disturbed = lambda request: request.method == method and lost in request.path
     assert ops.upload(large, url).ok
     assert stored(s3, url) == files_of(large)
+    assert s3.unfinished(key_of(url)) == []
+
+
+def test_an_upload_that_waits_for_room_is_given_up_at_once(s3, proxy, url, large, monkeypatch):
+    monkeypatch.setattr("roverd.storage.remote.uploading._IN_MEMORY", PART)
+    stop, gate, ended = Stop(), Gate(is_part), Future()
+    proxy.interposed = gate
+
+    def send():
+        with pytest.raises(StoppedError):
+            put_file(str(large / "sensor" / "large"), f"{url}/x", stop=stop)
+        ended.set_result(True)
+
+    threading.Thread(target=send, daemon=True).start()
+    assert gate.reached.wait(30)
+    stop.set(KeyboardInterrupt())
+    try:
+        assert ended.result(10)
+    finally:
+        gate.open()
+    assert stored(s3, url) == {}
     assert s3.unfinished(key_of(url)) == []
 
 

@@ -1,6 +1,8 @@
 """Bytes of objects by way of the cache on the local disk, where one is in use."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from roverd.storage.cache import active_cache
 from roverd.storage.remote.loop import when_forked
@@ -12,6 +14,8 @@ from roverd.storage.remote.requests import (
     begin_whole,
     wait_for,
 )
+
+_Result = TypeVar("_Result")
 
 # Its reads wait: for the disk, for requests, and for others that fetch the same block.
 _WIDTH = 32
@@ -33,10 +37,13 @@ def begin_cached(url: str, offset: int, size: int, known: Known) -> "Future[byte
     if cache is None or size <= 0 or not _tells_contents_apart(known):
         return begin_fetch(url, offset, size, known)
 
-    def fetch(start: int, count: int) -> bytes:
-        return wait_for(begin_fetch(url, start, count, known))
+    def read(given: _Read) -> bytes:
+        def fetch(start: int, count: int) -> bytes:
+            return given.wait(begin_fetch(url, start, count, known))
 
-    return _pool().submit(cache.read, url, _version(known), known.size, offset, size, fetch)
+        return cache.read(url, _version(known), known.size, offset, size, fetch)
+
+    return _Read.begun(read)
 
 
 def begin_cached_whole(url: str) -> "Future[bytes]":
@@ -51,17 +58,59 @@ def begin_cached_whole(url: str) -> "Future[bytes]":
     if known is not None:
         return begin_cached(url, 0, known.size, known)
 
-    def read() -> bytes:
-        data, found = wait_for(begin_unknown(url))
+    def read(given: _Read) -> bytes:
+        data, found = given.wait(begin_unknown(url))
         if _tells_contents_apart(found):
 
-            def given(start: int, count: int) -> memoryview:
+            def part(start: int, count: int) -> memoryview:
                 return memoryview(data)[start : start + count]
 
-            cache.read(url, _version(found), found.size, 0, found.size, given)
+            cache.read(url, _version(found), found.size, 0, found.size, part)
         return data
 
-    return _pool().submit(read)
+    return _Read.begun(read)
+
+
+class _Read(Future[bytes]):
+    """A read in a thread of the pool. To cancel it ends its request, too, and so the thread's wait.
+
+    Otherwise whoever is interrupted would wait for that thread when the interpreter exits.
+    """
+
+    _given_up = False
+    _request: "Future[Any] | None" = None
+
+    @classmethod
+    def begun(cls, work: "Callable[[_Read], bytes]") -> "_Read":
+        """Have a thread do it."""
+        made = cls()
+        _pool().submit(made._run, work)
+        return made
+
+    def _run(self, work: "Callable[[_Read], bytes]") -> None:
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            data = work(self)
+        except BaseException as error:  # noqa: BLE001 - of whoever asks for the result
+            self.set_exception(error)
+        else:
+            self.set_result(data)
+
+    def wait(self, request: "Future[_Result]") -> _Result:
+        """The result of a request."""
+        self._request = request
+        if self._given_up:
+            request.cancel()
+        return wait_for(request)
+
+    def cancel(self) -> bool:
+        """See `Future.cancel`; of a read that is underway, the request."""
+        self._given_up = True
+        cancelled = super().cancel()
+        if (request := self._request) is not None:
+            request.cancel()
+        return cancelled
 
 
 def _pool() -> ThreadPoolExecutor:

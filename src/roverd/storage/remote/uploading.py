@@ -73,18 +73,26 @@ class Stop:
         Raises:
             StoppedError: the work was given up before it came.
         """
-        with self._lock:
-            if self.reason is None:
-                self._awaited.add(future)
-            else:
-                future.cancel()
+        self.follow(future)
         try:
             return wait_for(future)
         except CancelledError:
             raise StoppedError from None
-        finally:
-            with self._lock:
-                self._awaited.discard(future)
+
+    def follow(self, future: "Future[Any]") -> None:
+        """Have a request given up together with the work."""
+        with self._lock:
+            wanted = self.reason is None
+            if wanted:
+                self._awaited.add(future)
+        if wanted:
+            future.add_done_callback(self._forget)
+        else:
+            future.cancel()
+
+    def _forget(self, future: "Future[Any]") -> None:
+        with self._lock:
+            self._awaited.discard(future)
 
 
 class _Room:
@@ -252,6 +260,8 @@ def _put_parts(
                 finish_first()
             count = min(part, size - offset)
             future, digest = _begin_part(file, offset, count, url, upload, number, check)
+            # The next one may have to wait for room, until these are over.
+            stop.follow(future)
             underway.append((count, future))
             digests.append(digest)
         while underway:
