@@ -25,7 +25,7 @@ EXPECTED_WARNING = "ignore:This process (pid:DeprecationWarning"
     [
         ("queue", "fork"),
         ("iterator", "fork"),
-        ("queue", "spawn"),
+        pytest.param("queue", "spawn", marks=pytest.mark.slow),
         pytest.param("iterator", "spawn", marks=pytest.mark.slow),
         pytest.param("queue", "forkserver", marks=pytest.mark.slow),
         pytest.param("iterator", "forkserver", marks=pytest.mark.slow),

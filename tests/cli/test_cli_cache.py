@@ -129,7 +129,10 @@ def words_of(command: str, folder: Path) -> list[object]:
     }[command]
 
 
-@pytest.mark.parametrize("command", READING)
+@pytest.mark.parametrize(
+    "command",
+    [READING[0], *(pytest.param(name, marks=pytest.mark.slow) for name in READING[1:])],
+)
 def test_commands_that_read_use_the_cache_that_is_named(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -171,6 +171,7 @@ def sparse_trace(folder: Path, size: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_file(tmp_path: Path):
     size = 500_000_007
     sparse_trace(tmp_path / "walk", size)

@@ -131,6 +131,7 @@ def test_csvs_of_different_algorithms_are_not_compared(folder: Path):
         ops.checksum(*paths)
 
 
+@pytest.mark.slow
 def test_a_csv_of_a_hundred_thousand_files_is_compared_at_once(tmp_path: Path):
     digests = {f"trace/radar/iq/{n:06d}.npz": f"{n:032x}" for n in range(100_000)}
     changed = dict(reversed(digests.items()))

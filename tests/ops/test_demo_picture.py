@@ -35,7 +35,7 @@ def overview(samples: int) -> Overview:
     )
 
 
-@pytest.mark.parametrize("samples", [2, 50])
+@pytest.mark.parametrize("samples", [2, pytest.param(50, marks=pytest.mark.slow)])
 def test_draws_a_picture(tmp_path, samples):
     path = tmp_path / "overview.png"
     pyplot_loaded = "matplotlib.pyplot" in sys.modules

@@ -126,7 +126,7 @@ def test_the_log_holds_all_that_was_done(fresh: Recording) -> None:
         assert certain == tree(fresh.log.root), steps
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(cut=cuts)
 def test_no_power_cut_takes_what_was_safe(
     fresh: Recording, restore: Callable[[Tree], str], cut: Cut

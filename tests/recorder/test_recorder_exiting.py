@@ -132,7 +132,7 @@ def test_children_leave_the_recording_of_their_parent_alone(tmp_path: Path) -> N
     assert numbers(tmp_path / "trace" / "other") == list(range(int(out)))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_children_may_record_something_of_their_own(tmp_path: Path, method: str) -> None:
     process = start("record-in-children", tmp_path / "trace", method)
     _, errors = finish(process)

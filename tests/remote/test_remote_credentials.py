@@ -103,6 +103,7 @@ def configured(s3: S3, environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment.setenv("FSSPEC_CONFIG_DIR", str(folder))
 
 
+@pytest.mark.slow
 def test_transcoding_from_a_store_asks_it_once_with_a_cache(short, configured, proxy, tmp_path):
     local, url = short
     proxy.clear()

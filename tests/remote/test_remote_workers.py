@@ -22,7 +22,12 @@ EXPECTED_WARNING = "ignore:This process (pid:DeprecationWarning"
 
 @pytest.mark.parametrize(
     ("method", "server"),
-    [("fork", "s3"), ("forkserver", "s3"), ("spawn", "s3"), ("fork", "azure")],
+    [
+        ("fork", "s3"),
+        ("fork", "azure"),
+        pytest.param("forkserver", "s3", marks=pytest.mark.slow),
+        pytest.param("spawn", "s3", marks=pytest.mark.slow),
+    ],
     indirect=["server"],
 )
 def test_workers_read_the_same_samples_after_their_parent_has_read(uploaded, server, method: str):
