@@ -1,16 +1,20 @@
 """What only Azure has: accounts in URLs, folders that are blobs, and keys in the environment."""
 
 import numpy as np
+import pytest
 
 from roverd import Trace, channels
+from roverd.errors import StoreError
 from roverd.storage import remote_storage
 from roverd.storage.options import remember
+from roverd.storage.remote.uploading import put_file
 from support.azure_server import ACCOUNT, ACCOUNT_KEY, CONTAINER
 from support.channels import BY_NAME, values
 from support.command_line import run_roverd
 from support.stores import upload
 from support.traces import record_radar
 
+LARGE = (32 << 20) + 12_345  # sent in three blocks
 FRAMES = values(range(5), "<i2", (40,))
 
 
@@ -39,6 +43,33 @@ def test_folders_of_hierarchical_accounts_are_no_files(azure_server, tmp_path):
         f"radar/{path.name}" for path in radar.iterdir()
     ]
     assert sorted(name for name, _ in remote_storage().walk(url)) == sorted(files)
+
+
+def test_large_files_go_in_blocks_each_tried_again_by_itself(azure_server, tmp_path):
+    (tmp_path / "large").write_bytes(np.random.default_rng(5).bytes(LARGE))
+    url, sent = azure_server.url("blocks/large"), []
+    remember(azure_server.url("blocks"), azure_server.options)
+
+    def busy(handler, body):
+        if "comp=block" not in handler.path:
+            return None
+        sent.append(handler.path)
+        return (503, "busy") if sent.count(handler.path) < 3 else None
+
+    azure_server.proxy.interposed = busy
+    try:
+        put_file(str(tmp_path / "large"), url)
+        # Three blocks, and the list of them.
+        assert sorted(map(sent.count, set(sent))) == [3] * 4
+        azure_server.proxy.interposed = lambda handler, body: (
+            (400, "no") if "comp=block" in handler.path else None
+        )
+        with pytest.raises(StoreError, match=r"blocks/other: failed \(writing bytes"):
+            put_file(str(tmp_path / "large"), azure_server.url("blocks/other"))
+    finally:
+        azure_server.proxy.clear()
+    stored = azure_server.objects("blocks")
+    assert stored == {"blocks/large": (tmp_path / "large").read_bytes()}
 
 
 def test_commands_take_what_the_environment_says(azure_server, tmp_path, monkeypatch):
