@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 from typing import Any, Self
 
@@ -98,26 +99,36 @@ class _Run:
         self._results: dict[int, Any] = {}
 
     def all(self) -> list[Any]:
-        pending: dict[Any, int] = {}
+        # Waiting for futures, unlike `ray.wait`, leaves alone what a signal's handler raises.
+        pending: dict[Future[Any], tuple[Any, int]] = {}
         try:
             for number, item in enumerate(self._items):
                 if len(pending) >= self._underway:
                     self._take(pending)
-                pending[self._task.remote(*self._arguments, item)] = number
+                reference = self._task.remote(*self._arguments, item)
+                pending[reference.future()] = reference, number
             while pending:
                 self._take(pending)
         except BaseException:
-            self._end(list(pending))
+            # What is half made is removed by those that made it.
+            for reference, _ in pending.values():
+                self._ray.cancel(reference)
+            wait(pending, _SECONDS_TO_END)
             raise
         return [self._results[number] for number in range(len(self._items))]
 
-    def _take(self, pending: dict[Any, int]) -> None:
-        """Wait for a task to end, and take its result."""
-        (reference,), _ = self._ray.wait(list(pending), num_returns=1)
+    def _take(self, pending: dict[Future[Any], tuple[Any, int]]) -> None:
+        """Wait for tasks to end, and take their results."""
+        finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+        for future in finished:
+            _, number = pending.pop(future)
+            self._results[number] = self._result(future)
+            self._progress(number, 1, 1)
+
+    def _result(self, future: Future[Any]) -> Any:
         exceptions = self._ray.exceptions
-        texts: list[str] = []
         try:
-            result, texts = self._ray.get(reference)
+            result, texts = future.result()
         except exceptions.RayTaskError as error:
             raise error.cause from None
         except (
@@ -126,19 +137,10 @@ class _Run:
             exceptions.OutOfMemoryError,
             exceptions.ObjectLostError,
         ):
-            result = Died()
+            return Died()
         for text in texts:
             warnings.warn(text, RoverdWarning, stacklevel=2)
-        number = pending.pop(reference)
-        self._results[number] = result
-        self._progress(number, 1, 1)
-
-    def _end(self, references: list[Any]) -> None:
-        """End tasks: what is half made is removed by those that made it."""
-        for reference in references:
-            self._ray.cancel(reference)
-        if references:
-            self._ray.wait(references, num_returns=len(references), timeout=_SECONDS_TO_END)
+        return result
 
 
 def _share(ray: Any, tasks: int) -> int:
