@@ -191,7 +191,9 @@ def test_a_worker_that_is_killed_is_made_up_for(large: Path, ray_cluster: str) -
         os.kill(victim, signal.SIGKILL)
         text, errors = running.communicate(timeout=110)
     assert (running.returncode, errors) == (0, "")
+    assert text.splitlines()[0] == f"traces  {out}"
     assert text.splitlines()[-1] == "Transcode: 2 made."
+    assert "raylet" not in text
     assert sorted(os.listdir(out)) == ["a", "b"]  # and nothing half made
     for name in ("a", "b"):
         metas = [json.loads((p / name / "lidar/meta.json").read_text()) for p in (large, out)]

@@ -49,9 +49,11 @@ def blobify(
         progress_bar("converting") as progress,
     ):
         if chosen is not None or holds_traces(src):
-            made = ops.blobify_all(src, dst, workers, progress, chosen)
-            return show_made(made, "Blobify", as_json)
-        found = ops.blobify(src, dst, workers, progress)
+            found = ops.blobify_all(src, dst, workers, progress, chosen)
+        else:
+            found = ops.blobify(src, dst, workers, progress)
+    if isinstance(found, ops.MadeTraces):
+        return show_made(found, "Blobify", as_json)
     print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 

@@ -1,7 +1,9 @@
 """The flags `--engine` and `--address`, for commands that work on many traces."""
 
+import io
+import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 from roverd.cli.arguments import NO_DEFAULT, one_of, text
@@ -18,7 +20,7 @@ Address = Annotated[Optional[str], text("HOST:PORT"), NO_DEFAULT]
 def chosen_engine(
     name: str | None, address: str | None, width: int | None = None
 ) -> Generator["Engine | None"]:
-    """The engine that the flags say.
+    """The engine that the flags say; with Ray, nothing is printed to stdout meanwhile.
 
     Args:
         name: what `--engine` says.
@@ -38,5 +40,7 @@ def chosen_engine(
         return
     from roverd.ops.engines import RayEngine
 
-    with RayEngine(address, width) as engine:
+    # Ray prints to stdout that a process died, some of it when the program ends.
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    with redirect_stdout(io.StringIO()), RayEngine(address, width) as engine:
         yield engine

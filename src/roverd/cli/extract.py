@@ -100,9 +100,11 @@ def extract(
         progress_bar("extracting") as progress,
     ):
         if chosen is not None or holds_traces(src):
-            made = ops.extract_all(src, dst, *times, sensors, channels, progress, chosen)
-            return show_made(made, "Extract", as_json)
-        found = ops.extract(src, dst, *times, sensors, channels, progress)
+            found = ops.extract_all(src, dst, *times, sensors, channels, progress, chosen)
+        else:
+            found = ops.extract(src, dst, *times, sensors, channels, progress)
+    if isinstance(found, ops.MadeTraces):
+        return show_made(found, "Extract", as_json)
     print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 
