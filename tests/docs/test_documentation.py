@@ -45,7 +45,9 @@ def run(code: str, names: dict[str, Any]) -> None:
         assert found == eval(claim), line
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/sync.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/guide.md", "docs/sync.md", "docs/training.md"]
+)
 def test_examples_run_as_they_stand(
     document: str, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -56,8 +58,7 @@ def test_examples_run_as_they_stand(
     shown = blocks(document)
     assert shown
     for code in shown:
-        if "import torch" not in code and "from torch" not in code:
-            run(code, names)
+        run(code, names)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_examples_run_as_they_stand(
     [
         "README.md",
         "docs/guide.md",
+        "docs/training.md",
         "docs/format.md",
         "docs/formats-for-speed.md",
         "docs/cli.md",
