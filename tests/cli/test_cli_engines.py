@@ -26,7 +26,7 @@ COMMANDS: dict[str, list[str]] = {
     "extract": ["{tree}", "{out}", "--start", "0.2", "--length", "0.5"],
 }
 NAMES = ("a", "b/c", "b/d/e")
-MANY = ("blobify", "extract")
+MANY = ("blobify", pytest.param("extract", marks=pytest.mark.slow))
 
 
 @pytest.fixture

@@ -61,10 +61,22 @@ def test_examples_run_as_they_stand(
         run(code, names)
 
 
+@pytest.mark.slow
+def test_examples_with_ray_run_as_they_stand(
+    place: Path, ray_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    names: dict[str, Any] = {"__name__": "documentation"}
+    for code in blocks("docs/ray.md"):
+        run(code, names)
+    assert names["report"].ok
+
+
 @pytest.mark.parametrize(
     "document",
     [
         "README.md",
+        "docs/ray.md",
         "docs/guide.md",
         "docs/training.md",
         "docs/format.md",

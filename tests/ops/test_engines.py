@@ -22,7 +22,11 @@ MAKERS: dict[str, Callable[[], Engine]] = {
 
 
 @pytest.fixture(
-    params=["threads", "processes", pytest.param("ray", marks=pytest.mark.slow)], scope="module"
+    params=[
+        "threads",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("processes", "ray")),
+    ],
+    scope="module",
 )
 def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "ray":
@@ -77,6 +81,7 @@ def test_warnings_of_a_cluster_are_given_here(ray_cluster: str) -> None:
     assert sorted(str(one.message) for one in caught) == ["a: is odd", "b: is odd"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address, error, names",
     [

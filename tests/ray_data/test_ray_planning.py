@@ -1,5 +1,6 @@
 """How samples are shared among tasks: each in one of them, in order, of about as many bytes."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roverd import Dataset, Trace
+from roverd.ray.columns import stacked
 from roverd.ray.planning import Source, open_sources, spans
-from support.traces import record_trace
+from support.traces import record, record_trace, ticks
 
 
 def source(number: int, samples: list[int], row_size: int) -> Source:
@@ -77,6 +79,24 @@ def test_rows_read_without_a_cluster_are_those_of_a_dataset(tmp_path: Path) -> N
         for sensor, channels in sample.items():
             for name, frames in channels.items():
                 assert row[f"{sensor}/{name}"].tobytes() == frames.tobytes()
+
+
+def test_a_task_needs_memory_for_few_samples_at_a_time(tmp_path: Path) -> None:
+    frames = np.arange(400 << 13, dtype="<i4").reshape(400, 1 << 13)  # of 32 KiB each
+    record(tmp_path / "trace" / "radar", ticks(400, 20), {"iq": ("raw", frames)})
+    (tmp_path / "trace" / "config.yaml").write_text("{}")
+    ((piece,),) = spans(open_sources(tmp_path, None, None, None, None, False), 1)
+    assert 400 << 15 <= piece.size < 410 << 15
+    tracemalloc.start()
+    try:
+        counts = [len(stacked(rows)["radar/iq"]) for rows in piece.read(1 << 20)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(counts) == 400
+    assert max(counts) <= 32
+    # Samples, and the same as columns; and the samples that are read before those are let go of.
+    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize("columns", [["lidar/rng", "imu/acc"], ["radar/valid"]])

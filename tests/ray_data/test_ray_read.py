@@ -12,10 +12,17 @@ from abstract_dataloader import generic
 import roverd.ray
 from roverd import Dataset, Trace, sensors
 from roverd.errors import ChannelNotFoundError, MissingFileError, UnsupportedError
+from roverd.sync import Interpolate, Nearest, Synchronization, Window
 from support.ray_work import DyingSensor
 from support.traces import record, record_trace, ticks
 
 SYNC = generic.Nearest("lidar", tol=0.1)
+WINDOWS = Synchronization(  # as many frames of the IMU as there happen to be
+    "lidar", {"imu": Window(seconds=0.08), "radar": Window(frames=3)}, Nearest(tolerance=0.1)
+)
+BETWEEN = Synchronization(
+    "lidar", {"imu": Interpolate(channels={"rot": "euler"})}, Nearest(tolerance=0.1)
+)
 TYPED: dict[str, Any] = {
     "lidar": sensors.OSLidar,
     "camera": "camera",
@@ -84,6 +91,8 @@ def expect_rows(dataset: Any, expected: dict[tuple[str, int], dict[str, Any]]) -
         pytest.param(SYNC, None, 1, marks=pytest.mark.slow),
         pytest.param(SYNC, TYPED, 1000, marks=pytest.mark.slow),
         pytest.param(None, None, None, marks=pytest.mark.slow),
+        pytest.param(WINDOWS, {**TYPED, "imu": "imu"}, 4, marks=pytest.mark.slow),
+        pytest.param(BETWEEN, None, 4, marks=pytest.mark.slow),
     ],
 )
 def test_rows_are_what_roverd_reads_each_once(
@@ -133,6 +142,17 @@ def test_columns_are_those_asked_for(ray_cluster: str, tree: Path) -> None:
     batch = next(iter(dataset.iter_batches(batch_size=8)))
     assert batch["lidar/rng"].shape == (8, 1, 8, 16)
     assert batch["imu/acc"].shape == (8, 4, 3)
+
+
+@pytest.mark.slow
+def test_a_column_of_interpolated_values_is_as_with_all_others(
+    ray_cluster: str, tree: Path
+) -> None:
+    expected = {
+        key: {"trace": row["trace"], "imu/acc": row["imu/acc"]}
+        for key, row in plain_rows(tree, BETWEEN, None).items()
+    }
+    expect_rows(roverd.ray.read(tree, BETWEEN, columns=["imu/acc"]), expected)
 
 
 @pytest.mark.slow

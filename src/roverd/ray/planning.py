@@ -157,11 +157,13 @@ def _example(trace: Trace[Any], number: int) -> Mapping[str, Any]:
 def _with_columns(trace: Trace[Any], wanted: frozenset[str]) -> Trace[Any]:
     """The same trace with the sensors that these columns come from, and no more channels."""
     chosen: dict[str, Any] = {}
+    # How several frames make a value may be said channel by channel.
+    whole = () if trace.alignment is None else trace.alignment.parts
     for name, sensor in trace.sensors.items():
         names = {column for column in wanted if column == name or column.startswith(f"{name}/")}
         if not names:
             continue
-        if type(sensor) is DynamicSensor:
+        if type(sensor) is DynamicSensor and name not in whole:
             there = list(sensor.channels) if sensor.subset is None else sensor.subset
             sensor = copy.copy(sensor)
             sensor.subset = [channel for channel in there if f"{name}/{channel}" in names]
