@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from support.azure_server import serving_azure, why_not_azure
 from support.gcs_server import serving_gcs
+from support.ray_cluster import serving_ray, why_not_ray
 from support.served_folder import serving_folder
 from support.stores import S3, ObjectServer, serving_s3
 
@@ -57,3 +58,11 @@ def gcs_server() -> Iterator[ObjectServer]:
 def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
     with serving_folder(tmp_path_factory.mktemp("served")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[str]:
+    if reason := why_not_ray():
+        pytest.skip(reason)
+    with serving_ray() as address:
+        yield address

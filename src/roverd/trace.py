@@ -269,8 +269,12 @@ class Trace(abstract.Trace[TSample], Generic[TSample]):
 
     def __iter__(self) -> Iterator[TSample]:
         """All samples in order, without those at the ends whose windows are not whole."""
-        for number in np.flatnonzero(self._has_whole_windows()).tolist():
+        for number in self.whole_samples().tolist():
             yield self[number]
+
+    def whole_samples(self) -> NDArray[np.int64]:
+        """Numbers of the samples whose windows are whole, which are those that iteration gives."""
+        return np.flatnonzero(self._has_whole_windows())
 
     def _has_whole_windows(self) -> NDArray[np.bool_]:
         """For each sample, whether the windows of all sensors are whole."""
@@ -484,16 +488,24 @@ def _part(trace: spec.Trace[TSample], start: float, end: float) -> spec.Trace[TS
         )
     count = len(trace)
     wanted = slice(_floor(count, start), _floor(count, end))
+    return part_of(trace, wanted)
+
+
+_AnyTrace = TypeVar("_AnyTrace", bound=abstract.Trace[Any])
+
+
+def part_of(trace: _AnyTrace, wanted: slice) -> _AnyTrace:
+    """Some of the samples of a trace, as a trace of the same sensors."""
     indices = trace.indices
     if indices is None:
         names = cast(Mapping[str, AnySensor], trace.sensors)  # pyright: ignore[reportUnknownMemberType]
-        indices = {name: np.arange(count) for name in names}
+        indices = {name: np.arange(len(trace)) for name in names}
     part = copy.copy(trace)
     if isinstance(part, Trace) and part.alignment is not None:
         part.alignment = part.alignment[wanted]
     else:
         part.indices = {name: numbers[wanted] for name, numbers in indices.items()}
-    return cast(spec.Trace[TSample], part)
+    return part
 
 
 def _floor(count: int, proportion: float) -> int:

@@ -45,7 +45,9 @@ def run(code: str, names: dict[str, Any]) -> None:
         assert found == eval(claim), line
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/sync.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/guide.md", "docs/sync.md", "docs/training.md"]
+)
 def test_examples_run_as_they_stand(
     document: str, place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -56,15 +58,27 @@ def test_examples_run_as_they_stand(
     shown = blocks(document)
     assert shown
     for code in shown:
-        if "import torch" not in code and "from torch" not in code:
-            run(code, names)
+        run(code, names)
+
+
+@pytest.mark.slow
+def test_examples_with_ray_run_as_they_stand(
+    place: Path, ray_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    names: dict[str, Any] = {"__name__": "documentation"}
+    for code in blocks("docs/ray.md"):
+        run(code, names)
+    assert names["report"].ok
 
 
 @pytest.mark.parametrize(
     "document",
     [
         "README.md",
+        "docs/ray.md",
         "docs/guide.md",
+        "docs/training.md",
         "docs/format.md",
         "docs/formats-for-speed.md",
         "docs/cli.md",

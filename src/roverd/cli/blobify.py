@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional, get_args
 import tyro
 
 from roverd.cli.arguments import NO_DEFAULT, Json, NewTrace, TracePath, number, one_of, whole
+from roverd.cli.engines import Address, EngineName, chosen_engine
+from roverd.cli.many_traces import holds_traces, show_made
 from roverd.cli.progress import progress_bar
 from roverd.cli.text import json_text, printable, table
 
@@ -20,25 +22,38 @@ def blobify(
     dst: NewTrace,
     workers: Annotated[int, whole("N", 1)] = 8,
     as_json: Json = False,
+    engine: EngineName = None,
+    address: Address = None,
 ) -> int:
-    """Make the same trace with a file for each frame of large channels.
+    """Make the same trace, or all traces below a folder, with a file for each frame.
 
     mjpg becomes jpg, its JPEGs as they are; raw with frames of more than 4 KiB becomes stored npz;
     lzma, lzmaf, pcof and zstdf become deflated npz. Small raw channels, such as timestamps, stay as
-    they are. The new trace appears when it is complete.
+    they are. The new trace appears when it is complete. Of several traces, those that are there
+    already stay.
 
     Example: `roverd blobify /data/recordings/walk /tmp/walk-blobs`.
 
     Args:
-        src: the trace's folder.
-        dst: the new trace's folder; there must be none.
+        src: the trace's folder, or a folder with traces at any depth.
+        dst: the new trace's folder; there must be none. Or the folder of the new traces.
         workers: how many files to write at a time.
         as_json: print one JSON object instead.
+        engine: where the work is done: local, or in a Ray cluster; local by default.
+        address: of the Ray cluster; else RAY_ADDRESS, one on this machine, or one that is started.
     """
     from roverd import ops
 
-    with progress_bar("converting") as progress:
-        found = ops.blobify(src, dst, workers, progress)
+    with (
+        chosen_engine(engine, address) as chosen,
+        progress_bar("converting") as progress,
+    ):
+        if chosen is not None or holds_traces(src):
+            found = ops.blobify_all(src, dst, workers, progress, chosen)
+        else:
+            found = ops.blobify(src, dst, workers, progress)
+    if isinstance(found, ops.MadeTraces):
+        return show_made(found, "Blobify", as_json)
     print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional, get_args
 import tyro
 
 from roverd.cli.arguments import NO_DEFAULT, Json, one_of, text, whole
+from roverd.cli.engines import Address, EngineName, chosen_engine
 from roverd.cli.messages import print_errors, warn
 from roverd.cli.progress import progress_bar
 from roverd.cli.reading import with_cache
@@ -24,6 +25,8 @@ def checksum(
     algorithm: Annotated[Optional[_Algorithm], one_of(*get_args(_Algorithm)), NO_DEFAULT] = None,
     workers: Annotated[Optional[int], whole("N", 1), NO_DEFAULT] = None,
     as_json: Json = False,
+    engine: EngineName = None,
+    address: Address = None,
 ) -> int:
     """Write checksums of all files under a folder, or compare two sides.
 
@@ -42,11 +45,16 @@ def checksum(
         algorithm: what to compute; else what the CSV has, or md5 where there is none.
         workers: how many files to hash at a time; else one for each core.
         as_json: print one JSON object instead.
+        engine: where the work is done: local, or in a Ray cluster; local by default.
+        address: of the Ray cluster; else RAY_ADDRESS, one on this machine, or one that is started.
     """
     from roverd import ops
 
-    with progress_bar("hashing") as progress:
-        report = ops.checksum(src, dst, include, algorithm, workers, progress)
+    with (
+        chosen_engine(engine, address, workers) as chosen,
+        progress_bar("hashing") as progress,
+    ):
+        report = ops.checksum(src, dst, include, algorithm, workers, progress, chosen)
     for pattern in report.unmatched:
         warn(f"{include}: no file matches {pattern}")
     print_errors(f"{path}: {problem}" for path, problem in report.unreadable.items())

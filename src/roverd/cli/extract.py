@@ -18,6 +18,8 @@ from roverd.cli.arguments import (
     texts,
     value,
 )
+from roverd.cli.engines import Address, EngineName, chosen_engine
+from roverd.cli.many_traces import holds_traces, show_made
 from roverd.cli.progress import progress_bar
 from roverd.cli.reading import with_cache
 from roverd.cli.text import json_text, moment_text, printable, table
@@ -60,19 +62,22 @@ def extract(
     sensors: _Names = None,
     channels: _Names = None,
     as_json: Json = False,
+    engine: EngineName = None,
+    address: Address = None,
 ) -> int:
-    """Make a trace of a part of another one, given by two of --start, --end and --length.
+    """Make a trace of a part of another one, by two of --start, --end and --length.
 
     A time is a number of seconds from the trace's beginning, which is its earliest frame, or such
     as 2024-10-02T20:30:05.5 (UTC unless it names a zone). Frames from the start up to, but not
     including, the end are taken; an end at the end of the trace takes the last frame along.
-    Frames are copied as they are stored. The new trace appears when it is complete.
+    Frames are copied as they are stored. The new trace appears when it is complete. From a folder
+    of traces, that part of each is taken; those that are there already stay.
 
     Example: `roverd extract /data/recordings/walk /tmp/part --start 1 --length 2`.
 
     Args:
-        src: the trace's folder.
-        dst: the new trace's folder; there must be none.
+        src: the trace's folder, or a folder with traces at any depth.
+        dst: the new trace's folder; there must be none. Or the folder of the new traces.
         start: where to begin.
         end: where to end; a negative number counts from the end of the trace.
         length: seconds.
@@ -80,6 +85,8 @@ def extract(
         sensors: the sensors to take; all by default.
         channels: the channels to take, such as rng, lidar/rng or 'lidar/*'; all by default.
         as_json: print one JSON object instead.
+        engine: where the work is done: local, or in a Ray cluster; local by default.
+        address: of the Ray cluster; else RAY_ADDRESS, one on this machine, or one that is started.
     """
     _check({"--start": start, "--end": end, "--length": length}, relative)
     for flag, names in (("--sensors", sensors), ("--channels", channels)):
@@ -87,18 +94,17 @@ def extract(
             required(f"{flag} NAME", names)
     from roverd import ops
 
-    with progress_bar("extracting") as progress:
-        found = ops.extract(
-            src,
-            dst,
-            start,
-            end,
-            length,
-            relative,
-            sensors,
-            channels,
-            progress,
-        )
+    times = (start, end, length, relative)
+    with (
+        chosen_engine(engine, address) as chosen,
+        progress_bar("extracting") as progress,
+    ):
+        if chosen is not None or holds_traces(src):
+            found = ops.extract_all(src, dst, *times, sensors, channels, progress, chosen)
+        else:
+            found = ops.extract(src, dst, *times, sensors, channels, progress)
+    if isinstance(found, ops.MadeTraces):
+        return show_made(found, "Extract", as_json)
     print(json_text(found.to_dict()) if as_json else _text(found))
     return 0
 

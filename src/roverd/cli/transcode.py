@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional, cast, get_args
 import tyro
 
 from roverd.cli.arguments import NO_DEFAULT, Flag, Json, NewTrace, TracePath, one_of, value, whole
+from roverd.cli.engines import Address, EngineName, chosen_engine
 from roverd.cli.messages import print_errors
 from roverd.cli.progress import progress_bar
 from roverd.cli.reading import with_cache
@@ -44,6 +45,8 @@ def transcode(
     workers: Annotated[Optional[int], whole("N", 1), NO_DEFAULT] = None,
     dry_run: Flag = False,
     as_json: Json = False,
+    engine: EngineName = None,
+    address: Address = None,
 ) -> int:
     """Make the same trace, or all traces below a folder, in other formats, without any loss.
 
@@ -63,6 +66,8 @@ def transcode(
         workers: traces that are worked on side by side; else as many as there are cores.
         dry_run: say what would be made, and make nothing.
         as_json: print one JSON object instead.
+        engine: where the work is done: local, or in a Ray cluster; local by default.
+        address: of the Ray cluster; else RAY_ADDRESS, one on this machine, or one that is started.
     """
     formats: dict[str, Format] = {}
     for pattern, chosen in cast("tuple[tuple[str, Format], ...]", channel):
@@ -72,8 +77,11 @@ def transcode(
         raise UsageError("expected --channel or --preset, got neither")
     from roverd import ops
 
-    with progress_bar("transcoding") as progress:
-        found = ops.transcode(src, dst, formats, preset, workers, dry_run, progress)
+    with (
+        chosen_engine(engine, address, workers) as chosen,
+        progress_bar("transcoding") as progress,
+    ):
+        found = ops.transcode(src, dst, formats, preset, workers, dry_run, progress, chosen)
     print(json_text(found.to_dict()) if as_json else _text(found))
     print_errors(trace.problem for trace in found.traces if trace.problem is not None)
     print_errors(found.not_searched)

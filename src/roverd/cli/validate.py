@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Optional
 
 from roverd.cli.arguments import NO_DEFAULT, Flag, Json, TracePaths, text, whole
+from roverd.cli.engines import Address, EngineName, chosen_engine
 from roverd.cli.messages import print_errors
 from roverd.cli.progress import progress_bar
 from roverd.cli.reading import with_cache
@@ -21,6 +22,8 @@ def validate(
     deep: Flag = False,
     as_json: Json = False,
     workers: Annotated[Optional[int], whole("N", 1), NO_DEFAULT] = None,
+    engine: EngineName = None,
+    address: Address = None,
 ) -> int:
     """Check traces: files there, readable, of matching lengths, timestamps ascending.
 
@@ -36,13 +39,18 @@ def validate(
         deep: read everything: every frame, all check sums.
         as_json: print one JSON object instead.
         workers: processes that check traces side by side; else as many as there are cores.
+        engine: where the work is done: local, or in a Ray cluster; local by default.
+        address: of the Ray cluster; else RAY_ADDRESS, one on this machine, or one that is started.
     """
     required("PATH", paths)
     from roverd import ops
 
     wanted = None if schema is None else ops.read_schema(schema)
-    with progress_bar("validating", "B" if deep else "traces") as progress:
-        report = ops.validate(paths, wanted, fix_errors, deep, workers, progress)
+    with (
+        chosen_engine(engine, address, workers) as chosen,
+        progress_bar("validating", "B" if deep else "traces") as progress,
+    ):
+        report = ops.validate(paths, wanted, fix_errors, deep, workers, progress, chosen)
     if as_json:
         print(json_text(report.to_dict()))
     else:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roverd.ops.bags import BagReport, rosbag
-    from roverd.ops.blobs import Converted, ConvertedChannel, blobify, unblobify
+    from roverd.ops.blobs import Converted, ConvertedChannel, blobify, blobify_all, unblobify
     from roverd.ops.caching import CacheInfo, cache_info, clear_cache
     from roverd.ops.checksums import ChecksumReport, checksum
     from roverd.ops.contents import ChannelInfo, SensorInfo, TraceInfo, info
-    from roverd.ops.extraction import Extracted, ExtractedSensor, extract
+    from roverd.ops.extraction import Extracted, ExtractedSensor, extract, extract_all
+    from roverd.ops.many_traces import MadeTrace, MadeTraces
     from roverd.ops.repairs import ChannelRepair, RepairReport, SensorRepair, TraceRepair, repair
     from roverd.ops.synchronising import TraceSync, sync
     from roverd.ops.target_formats import Format
@@ -35,8 +36,12 @@ __all__ = [
     "ConvertedChannel",
     "Extracted",
     "ExtractedSensor",
+    "MadeTrace",
+    "MadeTraces",
     "blobify",
+    "blobify_all",
     "extract",
+    "extract_all",
     "unblobify",
     "CacheInfo",
     "cache_info",
@@ -75,11 +80,12 @@ __all__ = [
 
 _NAMES = {
     "bags": ("BagReport", "rosbag"),
-    "blobs": ("Converted", "ConvertedChannel", "blobify", "unblobify"),
+    "blobs": ("Converted", "ConvertedChannel", "blobify", "blobify_all", "unblobify"),
     "caching": ("CacheInfo", "cache_info", "clear_cache"),
     "checksums": ("ChecksumReport", "checksum"),
     "contents": ("ChannelInfo", "SensorInfo", "TraceInfo", "info"),
-    "extraction": ("Extracted", "ExtractedSensor", "extract"),
+    "extraction": ("Extracted", "ExtractedSensor", "extract", "extract_all"),
+    "many_traces": ("MadeTrace", "MadeTraces"),
     "repairs": ("ChannelRepair", "RepairReport", "SensorRepair", "TraceRepair", "repair"),
     "synchronising": ("TraceSync", "sync"),
     "target_formats": ("Format",),

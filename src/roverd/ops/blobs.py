@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal, cast, get_args
 
 from roverd.channels import Channel, VideoChannel
+from roverd.ops.already_made import check_is_there
 from roverd.ops.derive import BEFORE_BLOBIFY as _BEFORE
 from roverd.ops.derive import (
     ChannelPlan,
@@ -14,6 +16,9 @@ from roverd.ops.derive import (
     plan_sensors,
     pose_folders,
 )
+from roverd.ops.engines import Engine, ThreadEngine
+from roverd.ops.many_traces import MadeTraces, make_below
+from roverd.ops.new_trace import is_taken
 from roverd.ops.progress import Progress
 from roverd.sensors import DynamicSensor
 from roverd.storage import as_path
@@ -69,6 +74,7 @@ def blobify(
     target: str | os.PathLike[str],
     workers: int = 8,
     progress: Progress | None = None,
+    resume: bool = False,
 ) -> Converted:
     """Make a trace whose large channels keep each frame in a file of its own.
 
@@ -81,6 +87,8 @@ def blobify(
         target: folder or URL of the new trace; there must be none.
         workers: how many files to write at a time.
         progress: told the bytes that were converted, and that there are.
+        resume: whether `target` may be there already, if it is what would be made (sensors,
+            channels, formats, lengths, timestamps); it is left alone then.
 
     Returns:
         What became of each channel.
@@ -112,7 +120,39 @@ def blobify(
         args = {"workers": workers, "compress": compressed}
         return ChannelPlan(channel, after, *frames, args=args)
 
-    return _convert(source, target, blobs, progress)
+    return _convert(source, target, blobs, progress, resume)
+
+
+def blobify_all(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    workers: int = 8,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> MadeTraces[Converted]:
+    """Do with all traces below a folder what `blobify` does with one.
+
+    Traces that are there already are left alone if they are what would be made, so that a run that
+    was interrupted can be started again. What a dead one has left half made is removed.
+
+    Args:
+        source: folder of traces, at any depth.
+        target: folder or URL of the new ones, at the same places.
+        workers: how many files of a trace to write at a time.
+        progress: told about how many bytes of the traces are done, and how many there are.
+        engine: where traces are made; by default in as many threads as there are cores.
+
+    Returns:
+        What became of each trace.
+
+    Raises:
+        ValueError: `workers` is below 1, or `target` lies in `source`.
+        MissingFileError: there is no trace.
+    """
+    if workers < 1:
+        raise ValueError(f"{os.fspath(target)}: expected at least 1 worker, got {workers}")
+    make = partial(blobify, workers=workers)
+    return make_below(make, source, target, engine or ThreadEngine(), progress)
 
 
 def unblobify(
@@ -200,10 +240,14 @@ def _convert(
     target: str | os.PathLike[str],
     plan: Callable[[DynamicSensor, str, Channel], ChannelPlan],
     progress: Progress | None,
+    resume: bool = False,
 ) -> Converted:
     folder, new = as_path(source), as_path(target)
     plans = plan_sensors(folder, plan)
-    derive(folder, new, plans, [PosesPlan(name) for name in pose_folders(folder)], progress)
+    if resume and is_taken(new):
+        check_is_there(plans, folder, new)
+    else:
+        derive(folder, new, plans, [PosesPlan(name) for name in pose_folders(folder)], progress)
     return Converted(
         new,
         [

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from roverd.errors import ChannelNotFoundError, OutOfRangeError, RoverdWarning
+from roverd.ops.already_made import check_is_there
 from roverd.ops.derive import (
     ChannelPlan,
     PosesPlan,
@@ -22,6 +24,9 @@ from roverd.ops.derive import (
     present_channels,
     sensor_names,
 )
+from roverd.ops.engines import Engine, ThreadEngine
+from roverd.ops.many_traces import MadeTraces, make_below
+from roverd.ops.new_trace import is_taken
 from roverd.ops.poses import POSES, pose_times
 from roverd.ops.progress import Progress
 from roverd.sensors import DynamicSensor
@@ -83,6 +88,7 @@ def extract(
     sensors: Iterable[str] | None = None,
     channels: Iterable[str] | None = None,
     progress: Progress | None = None,
+    resume: bool = False,
 ) -> Extracted:
     """Make a trace of a part of another one.
 
@@ -112,6 +118,8 @@ def extract(
             anything; all if `None`. Timestamps always come along; sensors with no such channel
             are left out.
         progress: told the bytes that were copied, and that are to be.
+        resume: whether `target` may be there already, if it is what would be made (sensors,
+            channels, formats, lengths, timestamps); it is left alone then.
 
     Returns:
         What was taken.
@@ -154,7 +162,10 @@ def extract(
         PosesPlan(name, _kept_poses(f"{folder}/{name}/{POSES}", name[1:], stamps, stretch))
         for name in wanted.poses
     ]
-    derive(folder, new, sensor_plans, pose_plans, progress)
+    if resume and is_taken(new):
+        check_is_there(sensor_plans, folder, new)
+    else:
+        derive(folder, new, sensor_plans, pose_plans, progress)
     return Extracted(
         path=new,
         start=stretch.start,
@@ -164,6 +175,54 @@ def extract(
             for name, (first, stop) in kept.items()
         ],
     )
+
+
+def extract_all(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    start: Moment | None = None,
+    end: Moment | None = None,
+    length: float | None = None,
+    relative: bool = False,
+    sensors: Iterable[str] | None = None,
+    channels: Iterable[str] | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> MadeTraces[Extracted]:
+    """Do with all traces below a folder what `extract` does with one.
+
+    Traces that are there already are left alone if they are what would be made, so that a run that
+    was interrupted can be started again. What a dead one has left half made is removed.
+
+    Args:
+        source: folder of traces, at any depth.
+        target: folder or URL of the new ones, at the same places.
+        start: where to begin in each trace; see `extract`.
+        end: where to end.
+        length: seconds.
+        relative: whether the three are proportions of each trace.
+        sensors: names of the sensors to take; each trace must have them.
+        channels: names of the channels to take; each trace must have them.
+        progress: told about how many bytes of the traces are done, and how many there are.
+        engine: where traces are made; by default in as many threads as there are cores.
+
+    Returns:
+        What became of each trace.
+
+    Raises:
+        ValueError: `target` lies in `source`.
+        MissingFileError: there is no trace.
+    """
+    make = partial(
+        extract,
+        start=start,
+        end=end,
+        length=length,
+        relative=relative,
+        sensors=None if sensors is None else list(sensors),
+        channels=None if channels is None else list(channels),
+    )
+    return make_below(make, source, target, engine or ThreadEngine(), progress)
 
 
 @dataclass

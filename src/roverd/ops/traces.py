@@ -41,6 +41,18 @@ def traces_below(folders: Iterable[str | os.PathLike[str]]) -> tuple[list[str], 
     return sorted(found), not_searched
 
 
+def holds_traces(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is no trace itself, but has some below."""
+    path = as_path(folder)
+    try:
+        if storage_for(path).size(f"{path}/{CONFIG}") is not None:
+            return False
+        found, _ = traces_below([path])
+    except OSError:
+        return False  # whoever reads it will say so
+    return bool(found) and path not in found
+
+
 def trace_size(path: str) -> int:
     """About how many bytes there are to read in a trace; 0 of what cannot be opened."""
     size = 0

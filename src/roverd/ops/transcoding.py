@@ -1,30 +1,26 @@
 """Traces in other formats: the same frames, read again and compared before they get their name."""
 
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from roverd.errors import (
-    ChannelNotFoundError,
-    MissingFileError,
-)
-from roverd.ops.progress import Progress, Tally
+from roverd.errors import ChannelNotFoundError
+from roverd.ops.engines import Engine, ThreadEngine
+from roverd.ops.many_traces import make_each, places_below
+from roverd.ops.progress import Progress
 from roverd.ops.target_formats import Format, Preset
-from roverd.ops.traces import problem_text, trace_size, traces_below
+from roverd.ops.traces import trace_size
 from roverd.ops.transcoding_trace import (
     TranscodedTrace,
     checked_formats,
     transcode_trace,
 )
-from roverd.ops.unfinished import is_temporary
-from roverd.parallel import map_all, thread_count
+from roverd.parallel import map_all
 from roverd.sensors.meta import TIMESTAMPS, read_meta
-from roverd.storage import as_path, is_url, storage_for
-from roverd.storage.paths import join
-from roverd.storage.traces import CONFIG
+from roverd.storage import as_path, storage_for
 from roverd.trace import Trace
 
 Path = str | os.PathLike[str]
@@ -72,6 +68,7 @@ def transcode(
     workers: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Transcoded:
     """Bring a trace, or all traces below a folder, to other formats, without any loss.
 
@@ -95,6 +92,8 @@ def transcode(
             `None`.
         dry_run: whether to make nothing, and say what would be made.
         progress: told the bytes that were copied and compared, and those to be.
+        engine: where traces are brought along instead of in `workers` threads, such as
+            `roverd.ops.engines.RayEngine()`.
 
     Returns:
         What became of each trace. A trace in a folder that could not be made is in it, too.
@@ -110,42 +109,15 @@ def transcode(
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     formats = checked_formats(channels, preset)
-    found, not_searched = traces_below([folder])
-    places = {
-        path: _place(new, name)
-        for path, name in ((path, _relative(path, folder)) for path in found)
-        if not any(map(is_temporary, name.split(os.sep)))
-    }
-    if not places:
-        why = f" ({'; '.join(not_searched)})" if not_searched else ""
-        raise MissingFileError(f"{folder}: no trace found; one has a {CONFIG}{why}")
-    if _lies_in(new, folder):
-        raise ValueError(f"{new}: lies in {folder}, which is to be read; name another folder")
+    places, not_searched = places_below(folder, new)
     _check_patterns(folder, formats, list(places))
     single = list(places) == [folder]
-    run = _Run(formats, preset, dry_run, single, places, progress)
-    traces = run.all(workers or thread_count())
+    # Each byte is copied, and compared.
+    sizes = {path: 2 * trace_size(path) if progress else 1 for path in places}
+    make = partial(_make, formats, preset, dry_run)
+    chosen = ThreadEngine(workers) if engine is None else engine
+    traces = make_each(make, _failed, places, sizes, chosen, progress, single)
     return Transcoded(folder, new, single, traces, not_searched, dry_run)
-
-
-def _place(target: str, name: str) -> str:
-    if name == os.curdir:
-        return target
-    return join(target, name.replace(os.sep, "/")) if is_url(target) else join(target, name)
-
-
-def _relative(path: str, folder: str) -> str:
-    """What a path has below a folder, as parts of a path of this machine."""
-    if not is_url(folder):
-        return os.path.relpath(path, folder)
-    return path[len(folder) + 1 :].replace("/", os.sep) or os.curdir
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    if is_url(path) or is_url(folder):
-        return f"{path}/".startswith(f"{folder}/")
-    inner, outer = os.path.realpath(path), os.path.realpath(folder)
-    return os.path.join(inner, "").startswith(os.path.join(outer, ""))
 
 
 def _check_patterns(folder: str, formats: Mapping[str, Format], traces: list[str]) -> None:
@@ -170,98 +142,16 @@ def _channel_names(trace: str) -> set[str]:
     return names
 
 
-class _Stopped(BaseException):
-    """Another thread was interrupted."""
+def _make(
+    formats: Mapping[str, Format],
+    preset: Preset | None,
+    dry_run: bool,
+    source: str,
+    target: str,
+    progress: Progress,
+) -> TranscodedTrace:
+    return transcode_trace(source, target, formats, preset, dry_run, progress)
 
 
-class _Run:
-    """Traces that are brought to other formats side by side."""
-
-    def __init__(
-        self,
-        formats: Mapping[str, Format],
-        preset: Preset | None,
-        dry_run: bool,
-        single: bool,
-        places: Mapping[str, str],
-        progress: Progress | None,
-    ) -> None:
-        self._make = partial(transcode_trace, channels=formats, preset=preset, dry_run=dry_run)
-        self._single = single
-        self._places = places
-        self._sizes = {path: 2 * trace_size(path) for path in places} if progress else {}
-        self._tally = Tally(sum(self._sizes.values()), progress)
-        self._interrupt: BaseException | None = None
-
-    def all(self, width: int) -> list[TranscodedTrace]:
-        """Make all traces; those within others after them."""
-        waves: dict[int, list[str]] = {}
-        for path in self._places:
-            waves.setdefault(_depth(path, self._places), []).append(path)
-        found: dict[str, TranscodedTrace] = {}
-        for _, paths in sorted(waves.items()):
-            for path in paths:
-                if (outer := self._failed_around(path, found)) is not None:
-                    # Its folder would be where the other one has to go when that is tried again.
-                    found[path] = TranscodedTrace(
-                        path,
-                        self._places[path],
-                        "failed",
-                        problem=f"{path}: not tried, since it lies in {outer}, which failed",
-                    )
-                    self._tally.add(self._sizes.get(path, 0))
-            paths = [path for path in paths if path not in found]
-            try:
-                made = map_all(self._one, paths, width)
-            except _Stopped:
-                assert self._interrupt is not None
-                raise self._interrupt from None
-            except BaseException as error:
-                self._interrupt = error  # for those that still run
-                raise
-            found.update(zip(paths, made, strict=True))
-        return [found[path] for path in self._places]
-
-    def _failed_around(self, path: str, found: Mapping[str, TranscodedTrace]) -> str | None:
-        """The trace that a folder lies in, if there is one that could not be made."""
-        while (parent := os.path.dirname(path)) != path:
-            if parent in found and found[parent].state == "failed":
-                return parent
-            path = parent
-        return None
-
-    def _one(self, path: str) -> TranscodedTrace:
-        size, counted = self._sizes.get(path, 0), 0
-
-        def count(done: int, total: int) -> None:
-            nonlocal counted
-            if self._interrupt is not None:
-                raise _Stopped
-            now = round(size * min(1.0, done / max(1, total)))
-            self._tally.add(now - counted)
-            counted = now
-
-        try:
-            if self._interrupt is not None:
-                raise _Stopped
-            return self._make(path, self._places[path], progress=count)
-        except (OSError, ValueError, LookupError) as error:
-            if self._single:
-                raise
-            return TranscodedTrace(
-                path, self._places[path], "failed", problem=problem_text(error, path)
-            )
-        except BaseException as error:
-            self._interrupt = self._interrupt or error
-            raise
-        finally:
-            self._tally.add(size - counted)
-
-
-def _depth(path: str, others: Container[str]) -> int:
-    """In how many of the others a folder lies."""
-    depth = 0
-    while (parent := os.path.dirname(path)) != path:
-        depth += parent in others
-        path = parent
-    return depth
+def _failed(source: str, target: str, problem: str) -> TranscodedTrace:
+    return TranscodedTrace(source, target, "failed", problem=problem)

@@ -12,10 +12,10 @@ from roverd.channels.checksums import METHOD
 from roverd.channels.comparing import first_difference
 from roverd.channels.copying import Moved
 from roverd.errors import (
-    AlreadyExistsError,
     CorruptFileError,
     UnsupportedError,
 )
+from roverd.ops.already_made import check_is_there
 from roverd.ops.blobs import mean_rate
 from roverd.ops.derive import (
     BEFORE_BLOBIFY,
@@ -25,7 +25,6 @@ from roverd.ops.derive import (
     derive,
     plan_sensors,
     pose_folders,
-    sensor_names,
 )
 from roverd.ops.new_trace import is_taken
 from roverd.ops.progress import Progress
@@ -33,9 +32,7 @@ from roverd.ops.target_formats import Format, Preset, as_format, open_as, preset
 from roverd.ops.unfinished import remove_dead
 from roverd.recorder.claim import is_claimed
 from roverd.sensors import DynamicSensor
-from roverd.sensors.meta import META, TIMESTAMPS, read_meta
-from roverd.storage import storage_for
-from roverd.storage.traces import CONFIG
+from roverd.sensors.meta import TIMESTAMPS
 
 State = Literal["made", "there", "planned", "failed"]
 
@@ -150,7 +147,7 @@ def transcode_trace(
         )
     plans = plan_sensors(source, partial(_plan, formats, preset))
     if is_taken(target):
-        _check_there(plans, source, target)
+        check_is_there(plans, source, target)
         return TranscodedTrace(source, target, "there", _report(plans, target))
     if dry_run:
         return TranscodedTrace(source, target, "planned", _report(plans, None))
@@ -240,65 +237,6 @@ def _check_copy(target: str, plan: ChannelPlan, made: Channel, moved: Moved) -> 
         f"of {plan.source.path}; the new trace was discarded. Check the disk and the memory of "
         f"this machine, and try again"
     )
-
-
-def _check_there(plans: list[SensorPlan], source: str, target: str) -> None:
-    """Refuse a trace that is there and is not what would be made."""
-    difference = _difference(plans, source, target)
-    if difference:
-        raise AlreadyExistsError(
-            f"{target}: exists already, and is not what would be made of {source}: {difference}. "
-            f"Move it away, or name another folder"
-        )
-
-
-def _difference(plans: list[SensorPlan], source: str, target: str) -> str | None:
-    """What is found in a trace instead of what was expected; `None` where that is the same."""
-    storage = storage_for(target)
-    if storage.size(f"{target}/{CONFIG}") is None:
-        return f"it has no {CONFIG}"
-    names = [os.path.basename(plan.source.path) for plan in plans]
-    found = sensor_names(target)
-    if sorted(found) != sorted(names):
-        return f"expected sensors {_listed(names)}, found {_listed(found)}"
-    for name, plan in zip(names, plans, strict=True):
-        try:
-            difference = _difference_of_sensor(plan, f"{target}/{name}")
-        except (ValueError, LookupError, OSError) as error:
-            difference = str(error)
-        if difference is not None:
-            return difference
-    return None
-
-
-def _difference_of_sensor(plan: SensorPlan, folder: str) -> str | None:
-    entries = read_meta(storage_for(folder), folder)
-    expected = {name: channel.counted_entry for name, channel in plan.channels.items()}
-    if sorted(entries) != sorted(expected):
-        return f"{folder}/{META}: expected channels {_listed(expected)}, found {_listed(entries)}"
-    sensor = DynamicSensor(folder)
-    for name, channel in plan.channels.items():
-        if entries[name] != expected[name]:
-            keys = sorted({*entries[name], *expected[name]})
-            key = next(k for k in keys if entries[name].get(k) != expected[name].get(k))
-            return (
-                f"{folder}/{META}: channel {name!r}: expected {key} "
-                f"{expected[name].get(key)!r}, found {entries[name].get(key)!r}"
-            )
-        count = sensor.channels[name].whole_frames()
-        if count != channel.stop:
-            return f"{folder}/{name}: expected {channel.stop} frames, found {count}"
-    stamps = plan.channels.get(TIMESTAMPS)
-    if (
-        stamps is not None
-        and stamps.source.read().tobytes() != sensor.channels[TIMESTAMPS].read().tobytes()
-    ):
-        return f"{folder}/{TIMESTAMPS}: expected the timestamps of {plan.source.path}, found others"
-    return None
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
 
 
 def _report(plans: list[SensorPlan], target: str | None) -> list[TranscodedChannel]:

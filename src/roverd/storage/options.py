@@ -88,6 +88,11 @@ def _copied(options: Any) -> Any:
     return options
 
 
+def remembered() -> dict[str, Options]:
+    """All options of this process by URL, for `remember` in another one. They hold secrets."""
+    return dict(_remembered)
+
+
 def _is_public(options: Options) -> bool:
     return not set(options) & {PRIVATE_QUERY, PRIVATE_USER}
 

@@ -9,7 +9,9 @@ from roverd.errors import MissingFileError, UnsupportedError
 from roverd.ops.checksums.digests import ALGORITHMS, Algorithm, FileToHash, hash_files
 from roverd.ops.checksums.listing import list_files, list_objects
 from roverd.ops.checksums.patterns import Patterns
+from roverd.ops.checksums.spans import hash_elsewhere
 from roverd.ops.checksums.table import Table, read_table, write_table
+from roverd.ops.engines import Engine
 from roverd.ops.progress import Progress
 from roverd.storage import as_path, is_url
 from roverd.storage.paths import expect_local
@@ -87,6 +89,7 @@ def checksum(
     algorithm: Algorithm | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> ChecksumReport:
     """Write checksums of all files under a folder, or compare two sides.
 
@@ -107,6 +110,8 @@ def checksum(
             MD5, as in published data sets.
         workers: how many files to hash at a time; as many as there are cores if `None`.
         progress: told of bytes.
+        engine: where files are hashed instead of in `workers` threads, such as
+            `roverd.ops.engines.RayEngine()`.
 
     Returns:
         What was found.
@@ -136,7 +141,11 @@ def checksum(
         raise MissingFileError(f"{where}: {what}; expected at least one")
     # What cannot be written in the end need not be computed.
     if not (writing and sides[0].unreadable):
-        hash_files([file for side in sides for file in side.files], chosen, workers, progress)
+        files = [file for side in sides for file in side.files]
+        if engine is None:
+            hash_files(files, chosen, workers, progress)
+        else:
+            hash_elsewhere(files, chosen, engine, progress)
         for side in sides:
             side.take_digests()
     report = ChecksumReport(

@@ -1,17 +1,12 @@
-"""Finds traces and checks them, in this process or in several."""
+"""Finds traces and checks them, in this process or in others."""
 
-import multiprocessing
 import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
-from roverd.channels import CHANNEL_TYPES, Channel
-from roverd.ops.progress import Progress, Tally
+from roverd.ops.engines import Died, Engine, ProcessEngine, ThreadEngine
+from roverd.ops.progress import Progress, Shares, Tally
 from roverd.ops.traces import trace_size, traces_below
 from roverd.ops.validation.options import Options
 from roverd.ops.validation.report import Findings, TraceReport, ValidationReport
@@ -31,6 +26,7 @@ def validate(
     deep: bool = False,
     workers: int | None = 1,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> ValidationReport:
     """Check traces: files there, readable, of matching lengths, timestamps ascending.
 
@@ -52,6 +48,8 @@ def validate(
             `if __name__ == "__main__":` around what it does.
         progress: told the bytes that were read and those to be read where `deep`, and otherwise
             the traces.
+        engine: where they are checked instead of in `workers` processes, such as
+            `roverd.ops.engines.RayEngine()`.
 
     Returns:
         A report for each trace, sorted by path; none where no trace was found.
@@ -71,20 +69,32 @@ def validate(
     processes = min(thread_count() if workers is None else workers, len(traces))
     if any(map(is_url, traces)):
         processes = 1  # others would not know how to reach the store
-    sizes = {path: trace_size(path) for path in traces} if deep and progress else {}
-    tally = Tally(sum(sizes.values()) if deep else len(traces), progress)
-    options = Options(wanted, fix_errors, deep, wide=processes <= 1)
-    if processes <= 1:
-        options = replace(options, tally=tally)
-        reports: dict[str, TraceReport] = {}
-        for path in traces:
-            reports[path] = check_trace(path, options)
-            tally.add(0 if deep else 1)
-    else:
-        reports = _Processes(
-            options, processes, lambda path: tally.add(sizes.get(path, 0) if deep else 1)
-        ).check(traces)
-    return ValidationReport([reports[path] for path in traces], not_searched, deep)
+    sizes = [trace_size(path) if deep and progress else 1 for path in traces]
+    options = Options(wanted, fix_errors, deep, wide=engine is not None or processes <= 1)
+    if engine is None:
+        # One trace at a time has all threads of this process.
+        engine = ThreadEngine(1) if processes <= 1 else ProcessEngine(processes)
+    found = engine.run(
+        partial(_check, options),
+        list(zip(traces, sizes, strict=True)),
+        Shares(sizes, progress).tell,
+    )
+    reports = [
+        _died(path) if isinstance(report, Died) else report
+        for path, report in zip(traces, found, strict=True)
+    ]
+    return ValidationReport(reports, not_searched, deep)
+
+
+def _check(options: Options, item: tuple[str, int], progress: Progress) -> TraceReport:
+    path, size = item
+    return check_trace(path, replace(options, tally=Tally(size, progress)))
+
+
+def _died(path: str) -> TraceReport:
+    findings = Findings(path)
+    findings.add("worker-died", path, Died.describe("checks this trace"))
+    return TraceReport(path, findings.problems)
 
 
 def _schema(schema: Schema | Path | None) -> Schema:
@@ -93,91 +103,3 @@ def _schema(schema: Schema | Path | None) -> Schema:
     if isinstance(schema, str | os.PathLike):
         return read_schema(schema)
     return check_schema(schema, "schema")
-
-
-class _Processes:
-    """Checks traces in processes of their own, whatever happens to those.
-
-    Args:
-        options: what is asked.
-        width: how many processes.
-        done: called with each trace that was checked.
-    """
-
-    def __init__(self, options: Options, width: int, done: Callable[[str], None]) -> None:
-        self._options = options
-        self._width = width
-        self._done = done
-        self._reports: dict[str, TraceReport] = {}
-
-    def check(self, traces: Iterable[str]) -> dict[str, TraceReport]:
-        """Check traces; gives a report for each."""
-        waiting = deque(traces)
-        while waiting:
-            # When a process dies, all of its pool fail: the trace that kills it is found out by
-            # checking those that were being checked one by one.
-            for suspect in self._work(waiting, self._width):
-                if self._work(deque([suspect]), 1):
-                    findings = Findings(suspect)
-                    findings.add(
-                        "worker-died",
-                        suspect,
-                        "expected the process that checks this trace to finish, found it dead "
-                        "(killed, out of memory, or crashed)",
-                    )
-                    self._finish(suspect, TraceReport(suspect, findings.problems))
-        return self._reports
-
-    def _finish(self, path: str, report: TraceReport) -> None:
-        self._reports[path] = report
-        self._done(path)
-
-    def _work(self, waiting: deque[str], width: int) -> list[str]:
-        """Check those that wait; gives those that were being checked when a process died."""
-        others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(
-            width, multiprocessing.get_context("spawn"), _prepare, (_own_formats(),)
-        )
-        running: dict[Future[TraceReport], str] = {}
-        try:
-            while waiting or running:
-                while waiting and len(running) < width:
-                    running[pool.submit(check_trace, waiting[0], self._options)] = waiting[0]
-                    waiting.popleft()
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    report = future.result()
-                    self._finish(running.pop(future), report)
-        except BrokenProcessPool:
-            return list(running.values())
-        except BaseException:
-            for child in set(multiprocessing.active_children()) - others:
-                child.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return []
-
-
-def _own_formats() -> dict[str, type[Channel]]:
-    """Formats that the user has registered."""
-    own = "roverd."
-    return {
-        name: kind for name, kind in CHANNEL_TYPES.items() if not kind.__module__.startswith(own)
-    }
-
-
-def _prepare(formats: dict[str, type[Channel]]) -> None:
-    """Make a process ready: it knows the user's formats, and dies of Ctrl-C without a word.
-
-    It ends when the process that asks for its work has been killed: nobody else would end it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    CHANNEL_TYPES.update(formats)
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
