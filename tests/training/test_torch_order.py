@@ -64,7 +64,7 @@ def test_orders_of_an_epoch_stay_what_they_are_in_every_version() -> None:
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_all_permutations_are_equally_likely(count: int) -> None:
     sampler = Sampler([count], seed=1)
-    drawn = [tuple(epoch_of(sampler, epoch)) for epoch in range(60 * math.factorial(count))]
+    drawn = [tuple(epoch_of(sampler, epoch)) for epoch in range(30 * math.factorial(count))]
     counts = {order: drawn.count(order) for order in itertools.permutations(range(count))}
     assert chisquare(list(counts.values())).pvalue > 1e-3
 
@@ -202,7 +202,7 @@ def test_balanced_traces_give_equally_many_samples(kind: dict[str, Any]) -> None
         assert set(inside.tolist()) <= {math.floor(times), math.ceil(times)}
 
 
-@pytest.mark.parametrize("kind", [{}, {"block": 64}, {"block": 64, "balanced": True}])
+@pytest.mark.parametrize("kind", [{}, {"block": 64, "balanced": True}])
 def test_a_hundred_million_samples_take_little_memory(kind: dict[str, Any]) -> None:
     sampler = Sampler([10**5] * 1000, 32, rank=5, world_size=8, **kind)
     tracemalloc.start()
