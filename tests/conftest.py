@@ -60,7 +60,8 @@ def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServ
         yield server
 
 
-@pytest.fixture(scope="session")
+# Not for longer than a module: its threads are none that processes should be forked beside.
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[str]:
     if reason := why_not_ray():
         pytest.skip(reason)

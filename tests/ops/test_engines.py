@@ -21,20 +21,18 @@ MAKERS: dict[str, Callable[[], Engine]] = {
 }
 
 
-@pytest.fixture(
-    params=[
-        "threads",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("processes", "ray")),
-    ],
-    scope="module",
-)
+# Starting other processes takes long; commands that work in them are tested by themselves.
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("processes", "ray")]
+
+
+@pytest.fixture(params=["threads", *OTHERS], scope="module")
 def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
     return MAKERS[request.param]()
 
 
-@pytest.fixture(params=["processes", pytest.param("ray", marks=pytest.mark.slow)], scope="module")
+@pytest.fixture(params=OTHERS, scope="module")
 def other(request: pytest.FixtureRequest) -> Engine:
     """An engine that works in other processes."""
     if request.param == "ray":

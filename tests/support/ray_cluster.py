@@ -20,6 +20,7 @@ def serving_ray() -> Iterator[str]:
     """A cluster; gives its address, to which this process is connected."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["RAY_DEDUP_LOGS"] = "0"
     import ray
 
     # Its processes find what this one does.

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -40,7 +41,8 @@ def connect(address: str | None) -> tuple[Any, bool]:
     _expect_reachable(wanted)
     # A cluster that is started here tells nobody about it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    with _own_signal_handlers():
+    with _own_signal_handlers(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about graphics cards, in some versions
         try:
             ray.init(
                 address=wanted,
