@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from roverd.channels import RawChannel
+from roverd.channels.abstract import BlobChannel
 from roverd.errors import CorruptFileError, RoverdWarning
 from roverd.ops.progress import Progress
 from roverd.sensors import DynamicSensor
@@ -60,8 +60,11 @@ class DyingSensor(DynamicSensor):
         return super().__getitem__(index)
 
 
-class NegativeChannel(RawChannel):
-    """A format of one's own: what is stored is the negative of what is meant."""
+class NegativeChannel(BlobChannel):
+    """A format of one's own: a file of NumPy's for each frame, with the negative of its values."""
 
-    def buffer_to_array(self, data: Any, batch: bool = True, final: bool = True) -> np.ndarray:
-        return -super().buffer_to_array(data, batch, final)
+    def _read_blob(self, index: int) -> np.ndarray:
+        return -np.load(f"{self._filename(index)}.npy")
+
+    def _write_blob(self, index: int, data: np.ndarray) -> None:
+        np.save(f"{self._filename(index)}.npy", -data)
