@@ -31,10 +31,11 @@ def imu(frames: int, first: float = 0.0, batch: int = 1) -> types.IMUData[np.nda
     return types.IMUData(acc=axes, rot=axes + 1, avel=axes + 2, timestamps=stamps)
 
 
-def cloud(points: int, first: float) -> types.PointCloud[np.ndarray]:
-    xyz = np.arange(2 * points * 3, dtype="f4").reshape(1, 2, points, 3) + np.float32(first)
-    length = np.array([[points, points - 1]])
-    return types.PointCloud(xyz=xyz, length=length, timestamps=np.full((1, 2), first))
+def cloud(points: int, first: float, frames: int = 2) -> types.PointCloud[np.ndarray]:
+    shape = (1, frames, points, 3)
+    xyz = np.arange(np.prod(shape), dtype="f4").reshape(shape) + np.float32(first)
+    length = points - np.arange(frames)[None] % 2
+    return types.PointCloud(xyz=xyz, length=length, timestamps=np.full((1, frames), first))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -165,6 +166,49 @@ def test_clouds_are_padded_to_the_longest() -> None:
         np.pad(one.xyz, ((0, 0), (0, 0), (0, 7 - one.xyz.shape[2]), (0, 0))) for one in clouds
     ]
     np.testing.assert_array_equal(batch.xyz, np.concatenate(padded))
+
+
+@pytest.mark.parametrize("frames", [(3, 1), (1, 3)])
+def test_clouds_of_different_windows_are_as_other_types(frames: tuple[int, int]) -> None:
+    clouds = [cloud(4, 10 * count, count) for count in frames]
+    with pytest.raises(ValueError, match=r"sample\.xyz: samples differ in shape.*\(1, 1, 4, 3\)"):
+        collate(clouds)
+    parts = Collate("list")(clouds).xyz
+    for part, one in zip(parts, clouds, strict=True):
+        np.testing.assert_array_equal(part, one.xyz)
+    batch = Collate("pad")(clouds)
+    assert batch.xyz.lengths.tolist() == batch.length.lengths.tolist() == list(frames)
+    rows = [np.pad(one.xyz[0], ((0, 3 - len(one.xyz[0])), (0, 0), (0, 0))) for one in clouds]
+    np.testing.assert_array_equal(batch.xyz.values, np.stack(rows))
+    with pytest.raises(ValueError, match=r"sample\.xyz.*in more than one axis"):
+        Collate("pad")([clouds[0], cloud(5, 0, frames[1])])
+
+
+@pytest.mark.parametrize(
+    "part, other",
+    [
+        (np.zeros(2), None),
+        (np.zeros(2), "text"),
+        (np.zeros(2), [0.0, 0.0]),
+        (np.int64(1), 1),
+        (np.float32(1), 1.0),
+        ({"x": 1}, None),
+        ([1], "text"),
+    ],
+    ids=str,
+)
+def test_parts_of_different_types_are_an_error_in_any_order(part: Any, other: Any) -> None:
+    for pair in ((part, other), (other, part)):
+        with pytest.raises(ValueError, match=r"sample\['x'\]: samples differ in type: "):
+            collate([{"x": one} for one in pair])
+
+
+def test_tensors_that_numpy_does_not_know_are_joined_and_keep_their_type() -> None:
+    tensors = [torch.arange(3).bfloat16(), torch.arange(3, 6).bfloat16()]
+    batch = collate(tensors)
+    assert (batch.dtype, batch.tolist()) == (torch.bfloat16, [[0, 1, 2], [3, 4, 5]])
+    with pytest.raises(ValueError, match=r"type of elements: torch\.bfloat16, torch\.float32"):
+        collate([tensors[0], tensors[1].float()])
 
 
 def test_other_shapes_are_an_error_that_names_the_field() -> None:

@@ -1,7 +1,7 @@
 """Batches of samples."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.utils.data._utils.collate import (
 )
 
 from roverd import types
-from roverd.torch.tensors import children, label, rebuilt, to_tensor, usable
+from roverd.torch.tensors import KINDS, children, label, rebuilt, to_tensor, usable
 
 __all__ = ["Collate", "Padded", "collate"]
 
@@ -89,18 +89,20 @@ class Collate:
 
     def _join(self, parts: list[Any], name: str) -> Any:
         first = parts[0]
-        if isinstance(first, np.ndarray | np.generic | torch.Tensor):
+        arrays = [isinstance(part, np.ndarray | np.generic | torch.Tensor) for part in parts]
+        if all(arrays):
             return self._arrays(parts, name, stacked=True)
         if all(isinstance(part, int | float) for part in parts):
             doubled = any(isinstance(part, float) for part in parts)
             return torch.tensor(parts, dtype=torch.float64 if doubled else None)
         inside = [children(part) for part in parts]
-        if inside[0] is None:
-            return parts
-        keys = [None if pairs is None else [key for key, _ in pairs] for pairs in inside]
-        if any(type(part) is not type(first) for part in parts):
+        structured = any(arrays) or any(pairs is not None for pairs in inside)
+        if structured and any(type(part) is not type(first) for part in parts):
             kinds = sorted({type(part).__name__ for part in parts})
             raise ValueError(f"{name}: samples differ in type: {', '.join(kinds)}")
+        if not structured:
+            return parts
+        keys = [None if pairs is None else [key for key, _ in pairs] for pairs in inside]
         if any(there != keys[0] for there in keys):
             if isinstance(first, list | tuple) and self.ragged != "error":
                 return [self._alone(part) for part in parts]
@@ -115,7 +117,9 @@ class Collate:
             values = [pairs[number][1] for pairs in held]
             where = f"{name}{label(first, key)}"
             if typed and all(isinstance(value, np.ndarray | torch.Tensor) for value in values):
-                padded = isinstance(first, types.PointCloud) and key == "xyz"
+                points = isinstance(first, types.PointCloud) and key == "xyz"
+                # Windows of different lengths are as those of other types.
+                padded = points and len({(v.shape[1:2], v.shape[3:]) for v in values}) == 1
                 joined[key] = (
                     _pad(_arrays_of(values, where), 2) if padded else self._typed(values, where)
                 )
@@ -131,7 +135,9 @@ class Collate:
 
     def _arrays(self, values: list[Any], name: str, stacked: bool) -> Any:
         if any(isinstance(value, torch.Tensor) and _elsewhere(value) for value in values):
-            return torch.stack(values) if stacked else torch.cat(values)
+            tensors = [to_tensor(value, name) for value in values]
+            _check_kinds({tensor.dtype for tensor in tensors}, name)
+            return torch.stack(tensors) if stacked else torch.cat(tensors)
         arrays = _arrays_of(values, name)
         if stacked:
             arrays = [array[None] for array in arrays]
@@ -172,12 +178,15 @@ def _arrays_of(values: list[Any], name: str) -> list[NDArray[Any]]:
         value.numpy() if isinstance(value, torch.Tensor) else usable(np.asarray(value), name)
         for value in values
     ]
-    kinds = {array.dtype for array in arrays}
+    _check_kinds({array.dtype for array in arrays}, name)
+    return arrays
+
+
+def _check_kinds(kinds: Collection[Any], name: str) -> None:
     if len(kinds) > 1:
         raise ValueError(
             f"{name}: samples differ in the type of elements: {', '.join(sorted(map(str, kinds)))}"
         )
-    return arrays
 
 
 def _pad(arrays: list[NDArray[Any]], axis: int) -> torch.Tensor:
@@ -195,7 +204,8 @@ def _pad(arrays: list[NDArray[Any]], axis: int) -> torch.Tensor:
 
 def _elsewhere(tensor: torch.Tensor) -> bool:
     """Whether a tensor has no array that shares its memory."""
-    return tensor.device.type != "cpu" or tensor.requires_grad or tensor.layout != torch.strided
+    elsewhere = tensor.device.type != "cpu" or tensor.layout != torch.strided
+    return elsewhere or tensor.requires_grad or tensor.dtype not in _KNOWN_TO_NUMPY
 
 
 def _room(shape: tuple[int, ...], kind: np.dtype[Any]) -> torch.Tensor:
@@ -208,6 +218,8 @@ def _room(shape: tuple[int, ...], kind: np.dtype[Any]) -> torch.Tensor:
     storage = cast(Any, like)._typed_storage()._new_shared(count, device=like.device)
     return like.new(storage).resize_(*shape)
 
+
+_KNOWN_TO_NUMPY = frozenset(to_tensor(np.empty(0, kind.str)).dtype for kind in KINDS)
 
 collate = Collate()
 """`Collate` with its defaults, for `collate_fn=`."""

@@ -32,7 +32,7 @@ def to_tensor(array: Any, name: str = "array") -> torch.Tensor:
 def usable(array: NDArray[Any], name: str) -> NDArray[Any]:
     """An array, or a copy, that PyTorch can share; see `to_tensor`."""
     kind = array.dtype.newbyteorder("=")
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise TypeError(f"{name}: tensors cannot have elements of NumPy's type {array.dtype}")
     fits = all(stride >= 0 and stride % max(1, kind.itemsize) == 0 for stride in array.strides)
     if array.flags.writeable and array.dtype.isnative and fits:
@@ -40,7 +40,7 @@ def usable(array: NDArray[Any], name: str) -> NDArray[Any]:
     return np.array(array, kind, order="C")
 
 
-_KINDS = frozenset(
+KINDS = frozenset(
     np.dtype(name)
     for name in ("?", *"bBhHiIqQefdFD")  # all that `torch.from_numpy` takes, by letter
 )
