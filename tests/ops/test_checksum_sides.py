@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from roverd import ops
 from roverd.errors import MissingFileError, UnsupportedError
 from support.limits import cheap
+from support.permissions import without_privileges
 from support.traces import SHORT, link
 
 HASHES = {
@@ -286,18 +286,6 @@ def test_no_csv_is_written_that_would_not_be_complete(walk: Path, make):
     assert list(found.unreadable) == [str(walk / "lidar" / "other")]
     assert (found.sound, found.written, found.size) == (False, None, 0)
     assert sorted(path.name for path in walk.parent.iterdir()) == ["walk"]
-
-
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """As a user whom permissions keep out."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.fixture

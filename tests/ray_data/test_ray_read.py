@@ -1,6 +1,7 @@
 """`roverd.ray.read`: rows of a dataset of Ray, compared with what plain roverd reads."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from abstract_dataloader import generic
 
 import roverd.ray
 from roverd import Dataset, Trace, sensors
-from roverd.errors import ChannelNotFoundError, MissingFileError, UnsupportedError
+from roverd.errors import ChannelNotFoundError, MissingFileError, RoverdWarning, UnsupportedError
 from roverd.sync import Interpolate, Nearest, Synchronization, Window
+from support.permissions import without_privileges
 from support.ray_work import DyingSensor
 from support.traces import record, record_trace, ticks
 
@@ -197,6 +199,52 @@ def test_arrays_of_different_shapes_are_rows_all_the_same(ray_cluster: str, tmp_
         record(tmp_path / name / "vector", stamps, {"value": ("raw", frames)})
         (tmp_path / name / "config.yaml").write_text("{}")
     expect_rows(roverd.ray.read(tmp_path, override_num_blocks=1), plain_rows(tmp_path, None, None))
+
+
+@pytest.mark.slow
+def test_without_columns_of_sensors_rows_say_which_samples_there_are(
+    ray_cluster: str, tree: Path
+) -> None:
+    expected = {
+        key: {"trace": row["trace"]} for key, row in plain_rows(tree, WINDOWS, None).items()
+    }
+    expect_rows(roverd.ray.read(tree, WINDOWS, columns=[]), expected)
+
+
+@pytest.mark.parametrize(
+    "other, columns, text",
+    [
+        (("w", np.zeros((6, 2), "<f4")), None, "v/ts: expected float64 of 1 axes, .*no such"),
+        (("w", np.zeros((6, 2), "<f4")), ["w/value"], "w/value: expected no such column"),
+        (("v", np.zeros((6, 2), "<i4")), None, "v/value: expected float32 .* found int32"),
+        (("v", np.zeros((6, 2, 3), "<f4")), None, "v/value: .* 2 axes, .* found .* 3 axes"),
+    ],
+    ids=["sensors", "columns", "types", "axes"],
+)
+def test_traces_of_different_columns_are_an_error_that_names_them(
+    tmp_path: Path, other: tuple[str, np.ndarray], columns: list[str] | None, text: str
+) -> None:
+    pytest.importorskip("ray", reason="not installed: ray (pip install 'roverd[dev]')")
+    for name, (sensor, frames) in {"a": ("v", np.zeros((6, 2), "<f4")), "b": other}.items():
+        record(tmp_path / name / sensor, ticks(6, 10), {"value": ("raw", frames)})
+        (tmp_path / name / "config.yaml").write_text("{}")
+    with pytest.raises(UnsupportedError, match=f"{tmp_path}/b: column {text}"):
+        roverd.ray.read(tmp_path, columns=columns)
+
+
+def test_a_folder_that_nobody_may_look_into_is_a_warning() -> None:
+    pytest.importorskip("ray", reason="not installed: ray (pip install 'roverd[dev]')")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        record_trace(folder / "a", 0.3)
+        (folder / "closed").mkdir(mode=0)
+        folder.chmod(0o755)
+        with (
+            without_privileges(),
+            pytest.warns(RoverdWarning, match="closed"),
+            pytest.raises(ChannelNotFoundError, match="no column nothing"),  # before Ray begins
+        ):
+            roverd.ray.read(folder, columns=["nothing"])
 
 
 @pytest.fixture

@@ -59,6 +59,42 @@ def check_columns(columns: Mapping[str, Any], path: str) -> None:
         )
 
 
+def check_same_columns(
+    expected: Mapping[str, Any], first: str, columns: Mapping[str, Any], path: str
+) -> None:
+    """Check that rows of two traces go into one dataset: shapes may differ, nothing else.
+
+    Ray fails in the middle of a dataset where columns or types of elements differ, and gives arrays
+    more axes than they have where those differ.
+
+    Args:
+        expected: the columns of a sample of one of the traces.
+        first: path of that one.
+        columns: those of the other one.
+        path: of the other one.
+
+    Raises:
+        UnsupportedError: they differ.
+    """
+    for name in sorted({*expected, *columns}):
+        there, here = (
+            _kind(samples[name]) if name in samples else "no such column"
+            for samples in (expected, columns)
+        )
+        if there != here:
+            raise UnsupportedError(
+                f"{path}: column {name}: expected {there}, as in {first}, found {here}; Ray needs "
+                f"the same columns in all rows: name those that all traces have (columns=, "
+                f"sensors=), or read such traces by themselves"
+            )
+
+
+def _kind(value: Any) -> str:
+    array: NDArray[Any] = np.asarray(value)
+    kind = {"U": "text", "S": "bytes"}.get(array.dtype.kind, array.dtype.newbyteorder("=").name)
+    return f"{kind} of {array.ndim} axes" if array.ndim else kind
+
+
 def _fields(sensor: str, part: Any) -> Iterator[tuple[str, Any]]:
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         for field in dataclasses.fields(part):

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +13,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from roverd.channels.batch import Batch, reads_by_plan
-from roverd.errors import ChannelNotFoundError, MissingFileError
+from roverd.errors import ChannelNotFoundError, MissingFileError, RoverdWarning
 from roverd.ops.traces import traces_below
 from roverd.parallel import SIDE_BY_SIDE, map_all
-from roverd.ray.columns import Rows, check_columns, sensor_columns, size_of
+from roverd.ray.columns import Rows, check_columns, check_same_columns, sensor_columns, size_of
 from roverd.sensors import DynamicSensor
 from roverd.storage import as_path, is_url
 from roverd.storage.options import remember
@@ -76,7 +77,12 @@ class Piece:
         step = max(1, block_size // self.row_size)
         for begin in range(0, len(self.numbers), step):
             numbers = self.numbers[begin : begin + step]
-            samples = self.trace.__getitems__((numbers - self.first).tolist())
+            # Without a column of a sensor, there is nothing to read.
+            samples: list[Any] = (
+                self.trace.__getitems__((numbers - self.first).tolist())
+                if self.trace.sensors
+                else [{}] * len(numbers)
+            )
             yield [
                 {
                     "trace": self.trace.name,
@@ -106,7 +112,9 @@ def open_sources(
     for folder in folders:
         if storage_options is not None and is_url(folder):
             remember(folder, storage_options)
-    found, _ = traces_below(folders)
+    found, not_searched = traces_below(folders)
+    for problem in not_searched:
+        warnings.warn(problem, RoverdWarning, stacklevel=3)
     if not found:
         raise MissingFileError(f"{', '.join(folders)}: no trace found; one has a {CONFIG}")
     wanted = None if columns is None else frozenset(columns)
@@ -119,6 +127,8 @@ def open_sources(
             f"{', '.join(folders)}: no column {', '.join(missing)}; there are "
             f"{', '.join(sorted(known))}"
         )
+    for source in sources[1:]:
+        check_same_columns(sources[0].example, sources[0].path, source.example, source.path)
     return sources
 
 

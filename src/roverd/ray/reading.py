@@ -65,7 +65,8 @@ def read(
         ImportError: Ray is not installed.
         MissingFileError: there is no trace.
         ChannelNotFoundError: no trace has one of `columns`.
-        UnsupportedError: a column is of a type that Ray has not, such as complex numbers.
+        UnsupportedError: a column is of a type that Ray has not, such as complex numbers; or traces
+            differ in their columns, or in a column's type of elements or number of axes.
     """
     try:
         data = import_module("ray.data")
