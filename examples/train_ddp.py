@@ -3,8 +3,9 @@
     torchrun --nproc-per-node 2 examples/train_ddp.py TRACE --checkpoint FILE
 
 May be killed at any moment, and started again with another number of processes: no sample of an
-epoch is lost or trained on twice. To show it, the checkpoint keeps which samples the model has
-seen in this epoch, by their timestamps.
+epoch is lost or trained on twice, but for those that fill up its last step: fewer than there are
+processes. To show it, the checkpoint keeps which samples the model has seen in this epoch, by their
+timestamps.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Samples as tensors, and batches of them, against NumPy and PyTorch's own functions."""
 
 import pickle
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,6 +120,15 @@ def test_samples_keep_their_structure() -> None:
     assert batch["depth"].intrinsics == ["p"] * 3
     on_device = optree.tree_map(lambda x: x.float() if torch.is_tensor(x) else x, batch)
     assert on_device["depth"].rng.dtype == torch.float32
+
+
+def test_mappings_that_are_not_made_of_what_they_hold_alone_keep_their_type() -> None:
+    sample = defaultdict(list, x=np.arange(2))
+    tensors = to_tensors(sample)
+    assert (type(tensors), tensors.default_factory) == (defaultdict, list)
+    assert torch.equal(tensors["x"], torch.arange(2))
+    assert type(sample["x"]) is np.ndarray
+    assert torch.equal(collate([sample, tensors])["x"], torch.arange(2).expand(2, 2))
 
 
 def test_numbers_become_tensors_of_pytorchs_usual_types() -> None:

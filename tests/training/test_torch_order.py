@@ -217,6 +217,13 @@ def test_a_hundred_million_samples_take_little_memory(kind: dict[str, Any]) -> N
     assert len(sampler) == 390_625
 
 
+@pytest.mark.parametrize("lengths", [[2.7, 3.0], np.array([True, False]), ["a"]])
+def test_what_is_no_number_of_samples_is_refused(lengths: Any) -> None:
+    with pytest.raises(ValueError, match="expected the number of samples of each trace"):
+        Sampler(lengths)
+    assert list(Sampler([])) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

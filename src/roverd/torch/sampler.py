@@ -263,7 +263,12 @@ class Sampler(torch.utils.data.Sampler[Any]):
 
 def _lengths_of(dataset: Any) -> NDArray[np.int64]:
     if isinstance(dataset, list | tuple | np.ndarray):
-        return np.asarray(dataset, np.int64)
+        lengths: NDArray[Any] = np.asarray(cast(Any, dataset))
+        if lengths.size and lengths.dtype.kind not in "iu":
+            raise ValueError(
+                f"expected the number of samples of each trace, or a data set, got {lengths!r:.80}"
+            )
+        return lengths.astype(np.int64)
     source = dataset.source if isinstance(dataset, Dataset) else dataset
     traces = getattr(source, "traces", None)
     return np.array([len(source)] if traces is None else [len(trace) for trace in traces], np.int64)

@@ -1,7 +1,8 @@
 """Arrays as tensors."""
 
+import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, cast
 
 import numpy as np
@@ -88,8 +89,13 @@ def rebuilt(like: Any, parts: dict[Any, Any]) -> Any:
     kind = cast(Any, type(like))
     if dataclasses.is_dataclass(like):
         return kind(**parts)
+    if isinstance(like, MutableMapping):
+        # Some, such as `defaultdict`, are not made of what they hold alone.
+        made = copy.copy(cast(MutableMapping[Any, Any], like))
+        made.update(parts)
+        return made
     if isinstance(like, Mapping):
-        return parts if kind is dict else kind(parts)
+        return kind(parts)
     return kind(*parts.values()) if hasattr(kind, "_fields") else kind(parts.values())
 
 
