@@ -28,8 +28,8 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 PLAIN = [55, 734, 298, 675, 733, 5]
-BLOCKS = [441, 773, 771, 406, 960, 821]
-BALANCED = [644, 470, 507, 944, 830, 966]
+BLOCKS = [329, 578, 572, 694, 908, 571]
+BALANCED = [804, 699, 474, 24, 934, 955]
 
 
 def epoch_of(sampler: Sampler, epoch: int) -> list[Any]:

@@ -122,18 +122,18 @@ class Order:
         if not self._shuffle:
             return positions
         if self._block is None:
-            return permute(positions, len(self), key_of(self._seed, epoch, _SAMPLES))
+            return permute(positions, len(self), key_of(_SAMPLES, self._seed, epoch))
         ends = self._ends_of_windows(epoch)
         windows = np.searchsorted(ends, positions, "right")
         begins = np.where(windows > 0, ends[windows - 1], 0)
-        keys = key_of(self._seed, epoch, _WINDOWS, windows)
+        keys = key_of(_WINDOWS, self._seed, epoch, windows)
         inside = permute(positions - begins, ends[windows] - begins, keys)
         # The blocks of the windows that occur, one window after the other.
         used, which = np.unique(windows, return_inverse=True)
         count = int(self._ends_of_blocks[-1])
         ranks = (used[:, None] * self._buffer + np.arange(self._buffer)).reshape(-1)
         ranks = ranks[ranks < count]
-        blocks = permute(ranks, count, key_of(self._seed, epoch, _BLOCKS))
+        blocks = permute(ranks, count, key_of(_BLOCKS, self._seed, epoch))
         first, size = self._blocks(blocks)
         stops = np.cumsum(size)
         before = stops[:: self._buffer] - size[:: self._buffer]
@@ -167,7 +167,7 @@ class Order:
         return self._windows.ends
 
     def _sizes_of_windows(self, epoch: int, start: int, stop: int) -> Numbers:
-        key = key_of(self._seed, epoch, _BLOCKS)
+        key = key_of(_BLOCKS, self._seed, epoch)
         _, size = self._blocks(permute(np.arange(start, stop), int(self._ends_of_blocks[-1]), key))
         return np.add.reduceat(size, np.arange(0, stop - start, self._buffer))
 
@@ -182,9 +182,9 @@ class Order:
         turns = epoch % self._lengths * (share % self._lengths) % self._lengths
         number = (number + turns[trace]) % lengths
         if self._shuffle and self._block is None:
-            number = permute(number, lengths, key_of(self._seed, _TRACES, trace))
+            number = permute(number, lengths, key_of(_TRACES, self._seed, trace))
         elif self._shuffle:
-            offsets = key_of(self._seed, _TRACES, np.arange(len(self._lengths)))
+            offsets = key_of(_TRACES, self._seed, np.arange(len(self._lengths)))
             offsets = (offsets % self._lengths.astype(np.uint64)).astype(np.int64)
             number = (number + offsets[trace]) % lengths
         return self._starts[trace] + number
