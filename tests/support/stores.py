@@ -225,17 +225,19 @@ class Proxy:
     def _forward(self, handler: Handler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         sent = handler.rfile.read(length)
+        if len(sent) < length:  # the client has given up; its server would wait for the rest
+            handler.close_connection = True
+            return
         if self.interposed is not None and (said := self.interposed(handler, sent)) is not None:
             self._say(handler, *said)
             return
-        connection = http.client.HTTPConnection(self.upstream, timeout=30)
         added = self.added if "list-type=" in handler.path else ""
         headers = dict(handler.headers.items())
-        connection.request(handler.command, handler.path + added, sent, headers)
-        answer = connection.getresponse()
-        body = answer.read()
+        with contextlib.closing(http.client.HTTPConnection(self.upstream, timeout=30)) as upstream:
+            upstream.request(handler.command, handler.path + added, sent, headers)
+            answer = upstream.getresponse()
+            body = answer.read()
         status, headers = answer.status, dict(answer.getheaders())
-        connection.close()
         asked = handler.headers.get("Range") or handler.headers.get("x-ms-range")
         who = handler.headers.get("Authorization", "")
         request = Request(handler.command, handler.path, asked, len(body), status, who)
