@@ -296,20 +296,15 @@ class _BlobLayout:
             yield from map_all(read, group, self._channel.workers)
 
 
-class _Staging:
-    """A folder in which files are made before they get their names, in order.
+class _Target:
+    """Where a writer puts files: those of frames, several at a time.
 
-    A recorder that dies leaves no half file and no gap, whatever `_write_blob` does.
+    Args:
+        channel: whose files they are.
     """
 
     def __init__(self, channel: BlobChannel) -> None:
-        self._storage = storage_for(channel.path)
-        self._target = channel.path
-        token = secrets.token_hex(4)
-        self._folder = f"{channel.path}/.{token}.tmp"
-        self._old = f"{channel.path}/.{token}.old"
-        self._channel = channel.open_like(self._folder)
-        self._storage.make_folder(self._folder)
+        self._channel = channel
 
     def write(self, start: int, frames: NDArray[Any]) -> None:
         """Write frames under the numbers from `start` on, several at a time."""
@@ -328,6 +323,22 @@ class _Staging:
             range(len(frames)),
             self._channel.workers,
         )
+
+
+class _Staging(_Target):
+    """A folder in which files are made before they get their names, in order.
+
+    A recorder that dies leaves no half file and no gap, whatever `_write_blob` does.
+    """
+
+    def __init__(self, channel: BlobChannel) -> None:
+        self._storage = storage_for(channel.path)
+        self._target = channel.path
+        token = secrets.token_hex(4)
+        self._folder = f"{channel.path}/.{token}.tmp"
+        self._old = f"{channel.path}/.{token}.old"
+        super().__init__(channel.open_like(self._folder))
+        self._storage.make_folder(self._folder)
 
     def publish(self) -> list[str]:
         """Move what was written to where it belongs; returns the names of the files."""
@@ -371,32 +382,11 @@ class _Staging:
         self._storage.remove_folder(self._folder)
 
 
-class _Direct:
+class _Direct(_Target):
     """Writes objects where they belong; each appears at once, and whole.
 
     Whoever dies while several are written may leave a gap, before which the channel ends.
     """
-
-    def __init__(self, channel: BlobChannel) -> None:
-        self._channel = channel
-
-    def write(self, start: int, frames: NDArray[Any]) -> None:
-        """Write frames under the numbers from `start` on, several at a time."""
-        write_blob = self._channel._write_blob  # pyright: ignore[reportPrivateUsage]
-        for_each(
-            lambda slot: write_blob(start + slot, frames[slot]),
-            range(len(frames)),
-            self._channel.workers,
-        )
-
-    def write_encoded(self, start: int, frames: Sequence[bytes]) -> None:
-        """The same for frames that are encoded already."""
-        write_encoded = self._channel._write_encoded  # pyright: ignore[reportPrivateUsage]
-        for_each(
-            lambda slot: write_encoded(start + slot, frames[slot]),
-            range(len(frames)),
-            self._channel.workers,
-        )
 
     def publish(self) -> list[str]:
         """Nothing: they are where they belong, and safe."""
